@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0
+# "make help" says what there is.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+
+.DEFAULT_GOAL := modules
+
+help:
+	@echo 'For the kernel in KDIR (default: the running one):'
+	@echo '  modules          build lazyirq.ko and the samples (the default)'
+	@echo '  modules_install  install them'
+	@echo '  clean            remove what was built'
+	@echo 'In a virtual machine, with a stock Debian kernel; nothing else is needed:'
+	@echo '  setup            make the toolchain root and the kernel tree (run and test do it too)'
+	@echo '  run              boot, and show lazyirq at work'
+	@echo '  test             run all tests; TESTS="a b" runs these'
+	@echo '  distclean        clean, and remove the cache'
+	@echo 'Variables: KDIR, TESTS, LAZYIRQ_CACHE, LAZYIRQ_MIRROR, KERNEL_SERIES, KERNEL_FLAVOUR'
+
+modules:
+	@sh scripts/check-kdir '$(KDIR)'
+	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' modules
+
+modules_install:
+	@sh scripts/check-kdir '$(KDIR)'
+	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' modules_install
+
+clean:
+	@if [ -e '$(KDIR)/Makefile' ]; then $(MAKE) -C '$(KDIR)' M='$(CURDIR)' clean; fi
+
+setup:
+	@scripts/setup
+
+run:
+	@scripts/run
+
+test:
+	@scripts/test $(TESTS)
+
+distclean: clean
+	@scripts/distclean
+
+.PHONY: help modules modules_install clean setup run test distclean

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0
+# Common ground of the scripts: where things live, how steps are reported,
+# how processes and trees are got rid of. Sourced, never run.
+
+# The kernel everything is built for and tested on. A new series is one line.
+KERNEL_SERIES=${KERNEL_SERIES:-7.3}
+KERNEL_FLAVOUR=${KERNEL_FLAVOUR:-amd64}
+DEBIAN_SUITE=trixie
+
+scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+top=$(dirname "$scripts")
+cache=${LAZYIRQ_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/lazyirq}
+logs=$cache/logs
+kernel_link=$cache/kernel-$KERNEL_SERIES-$KERNEL_FLAVOUR
+tag=${0##*/}
+
+say() { printf '[%s] %s\n' "$tag" "$*" >&2; }
+die() { printf '[%s] error: %s\n' "$tag" "$*" >&2; exit 1; }
+
+# A path in the cache, seen from inside the root, as the user knows it.
+host_path() { echo "${1/#\/cache\//${HOST_CACHE:-/cache}/}"; }
+
+# Mounting and making a root need uid 0. The cache is decided on before sudo,
+# so that it stays the user's.
+need_root() {
+	[ "$(id -u)" -ne 0 ] || return 0
+	command -v sudo >/dev/null ||
+		die "this needs root, and sudo is not installed: run it as root"
+	local v keep=()
+	for v in http_proxy https_proxy no_proxy LAZYIRQ_MIRROR TIMEOUT; do
+		[ -z "${!v:-}" ] || keep+=("$v=${!v}")
+	done
+	exec sudo env "${keep[@]}" LAZYIRQ_CACHE="$cache" \
+		KERNEL_SERIES="$KERNEL_SERIES" KERNEL_FLAVOUR="$KERNEL_FLAVOUR" \
+		"$scripts/${0##*/}" "$@"
+}
+
+# step NAME CURE COMMAND...: run COMMAND with its output in a log. When it
+# fails, say what failed, why (the log's end), what to do, and where the log is.
+step() {
+	local name=$1 cure=$2 rc=0 t0=$SECONDS log ticker=
+	shift 2
+	log=$logs/$tag-${name//[^a-zA-Z0-9.]/-}.log
+	mkdir -p "$logs"
+	printf '[%s] %s …' "$tag" "$name" >&2
+	if [ -t 2 ]; then
+		# shellcheck disable=SC2030
+		(while sleep 1; do printf '\r[%s] %s … %d s' "$tag" "$name" $((SECONDS - t0)) >&2; done) &
+		ticker=$!
+	fi
+	"$@" >"$log" 2>&1 </dev/null 9>&- || rc=$?
+	if [ -n "$ticker" ]; then
+		kill "$ticker" && wait "$ticker" 2>/dev/null || true
+		printf '\r[%s] %s …' "$tag" "$name" >&2
+	fi
+	if [ $rc -eq 0 ]; then
+		printf ' %d s\n' $((SECONDS - t0)) >&2
+		return 0
+	fi
+	printf ' FAILED after %d s (exit %d)\n' $((SECONDS - t0)) $rc >&2
+	tail -n 15 "$log" | sed 's/^/    | /' >&2
+	say "to cure it: $cure"
+	say "log: $log"
+	return $rc
+}
+
+# Prefix of a command that gets mount and process namespaces of its own. Its
+# mounts never show on the host, and it dies with whoever started it, kill -9
+# included, with all it has started: nothing goes on working on a half-made tree.
+contain=(setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc)
+
+# Two runs at once would work on the same trees, builds and logs.
+lock_cache() {
+	[ -z "${LAZYIRQ_LOCKED:-}" ] || return 0
+	mkdir -p "$logs" || die "cannot make the cache $cache: set LAZYIRQ_CACHE to a directory with 5 GB of room"
+	exec 9>"$cache/lock"
+	if ! flock -n 9; then
+		say "another run is at work in $cache: waiting for it"
+		flock 9
+	fi
+	export LAZYIRQ_LOCKED=1
+}
+
+# Remove a tree, but never what is mounted on it: mounts go first, and in a
+# private namespace.
+remove_tree() {
+	[ -e "$1" ] || return 0
+	unshare --mount bash -euc '
+		tree=$(readlink -f "$1")
+		awk -v t="$tree/" "index(\$5, t) == 1 { print \$5 }" /proc/self/mountinfo |
+			sort -r | while read -r m; do umount -l "$(printf %b "$m")"; done
+		rm -rf --one-file-system -- "$tree"' bash "$1"
+}
+
+hash_of() { sha256sum | cut -c1-12; }
