@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The life of one registered handler, as a state machine in one word.
+//!
+//! ```text
+//!                  1 waits               2 poll pending
+//!      +------+ ----------> +-------+ ----------------> +--------+
+//!      | Idle |  (lazy      | Armed |                   | Parked |
+//!      +------+   path)     +-------+                   +--------+
+//!       |  ^                 ^  |  3 woken                  | 5 woken
+//!       |  |       7 waits   |  v                           v
+//!       |  |   +-------------+ +----------+ 4 pending   +--------+
+//!       |  |   |               | Notified | ----------> | Queued | <---- 9 held
+//!       |  |   |               +----------+             +--------+
+//!       |  |  +---------+ 11 woken ^   6 the ithread takes it |  ^
+//!       |  +--| Running |----------+                          |  |
+//!       |  8  +---------+ <-----------------------------------+  |
+//!       |  done    +---- 10 done, events remembered -------------+
+//!       +---- 9 held: IPL order says no lazy path now -----------+
+//!
+//!      Idle, Running --12--> Dead     a pending poll that nothing will ever wake
+//! ```
+//!
+//! | # | from, to | who, where |
+//! |---|---|---|
+//! | 1 | Idle → Armed | the handler's first poll (hard IRQ), before it is put in a wait queue |
+//! | 2 | Armed → Parked | the hard-IRQ entry, or the ithread, after the poll returned pending |
+//! | 3 | Armed → Notified | whoever releases the lock, while the poll is still running |
+//! | 4 | Notified → Queued | as 2: the poller queues it itself, the releaser must not |
+//! | 5 | Parked → Queued | whoever releases the lock, and it queues the continuation |
+//! | 6 | Queued → Running | the ithread |
+//! | 7 | Running → Armed | as 1, in the ithread |
+//! | 8 | Running → Idle | the ithread, with no event remembered and the line unmasked |
+//! | 9 | Idle → Queued | the hard-IRQ entry, for an interrupt that is held |
+//! | 10 | Running → Queued | the ithread, for an event that came meanwhile |
+//! | 11 | Running → Notified | as 3, for a wait left over from an earlier poll; and `defer()` |
+//! | 12 | → Dead | the poller |
+//!
+//! A lazy path that does not wait leaves the word alone: it stays Idle, and nothing is written.
+//! That is sound because an interrupt line never runs its handlers on two CPUs at a time, and
+//! nobody but the hard-IRQ entry leaves Idle.
+//!
+//! The rest of the word goes with the phase, so that each of these changes in one step with it:
+//! the IPL, the events that came while the handler was unfinished, whether its line is masked, and
+//! whether it is being stopped or waited for.
+
+use crate::primitive::{AcqRel, Acquire, AtomicU32};
+
+/// What the handler is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Phase {
+    Idle = 0,
+    Armed = 1,
+    Notified = 2,
+    Parked = 3,
+    Queued = 4,
+    Running = 5,
+    Dead = 6,
+}
+
+/// One value of the word.
+///
+/// | bits | meaning |
+/// |---|---|
+/// | 31 | busy: the lazy path may not start it. The phase is not Idle, or bit 26 or 27 is set |
+/// | 28..=30 | the phase |
+/// | 27 | stopped: no new start, the registration is being dropped |
+/// | 26 | waited for: whoever reaches Idle next wakes the waiters |
+/// | 25 | masked: the line is disabled on behalf of this handler |
+/// | 8..=23 | events that came while it was unfinished |
+/// | 0..=7 | IPL |
+///
+/// As a signed number an idle word is the IPL and a busy one is negative, so that the lazy path
+/// asks both of its questions, "is it free?" and "is its IPL above all that is unfinished here?",
+/// with one comparison.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct State(u32);
+
+impl State {
+    const BUSY: u32 = 1 << 31;
+    const PHASE_SHIFT: u32 = 28;
+    const PHASE: u32 = 7 << Self::PHASE_SHIFT;
+    const STOPPED: u32 = 1 << 27;
+    const WAITED: u32 = 1 << 26;
+    const MASKED: u32 = 1 << 25;
+    const EVENTS_SHIFT: u32 = 8;
+    const EVENTS: u32 = 0xffff << Self::EVENTS_SHIFT;
+
+    pub(crate) fn phase(self) -> Phase {
+        match (self.0 & Self::PHASE) >> Self::PHASE_SHIFT {
+            0 => Phase::Idle,
+            1 => Phase::Armed,
+            2 => Phase::Notified,
+            3 => Phase::Parked,
+            4 => Phase::Queued,
+            5 => Phase::Running,
+            _ => Phase::Dead,
+        }
+    }
+
+    pub(crate) fn events(self) -> u32 {
+        (self.0 & Self::EVENTS) >> Self::EVENTS_SHIFT
+    }
+
+    pub(crate) fn is_masked(self) -> bool {
+        self.0 & Self::MASKED != 0
+    }
+
+    fn is_stopped(self) -> bool {
+        self.0 & Self::STOPPED != 0
+    }
+
+    /// Is it stopped or dead, so that no interrupt starts it any more?
+    pub(crate) fn is_refusing(self) -> bool {
+        self.is_stopped() || self.phase() == Phase::Dead
+    }
+
+    pub(crate) fn is_waited_for(self) -> bool {
+        self.0 & Self::WAITED != 0
+    }
+
+    /// Is there no run of the handler, and nobody left who would touch it?
+    fn is_quiet(self) -> bool {
+        matches!(self.phase(), Phase::Idle | Phase::Dead)
+    }
+
+    fn with(self, phase: Phase) -> State {
+        let rest = self.0 & !(Self::PHASE | Self::BUSY);
+        let busy = phase != Phase::Idle || rest & (Self::STOPPED | Self::WAITED) != 0;
+        let busy = if busy { Self::BUSY } else { 0 };
+        State(rest | (phase as u32) << Self::PHASE_SHIFT | busy)
+    }
+
+    /// The handler comes to rest in `phase`. Whoever does that wakes the waiters.
+    fn at_rest(self, phase: Phase) -> State {
+        State(self.0 & !Self::WAITED).with(phase)
+    }
+
+    fn masked(self) -> State {
+        State(self.0 | Self::MASKED)
+    }
+
+    fn with_events(self, events: u32) -> State {
+        State(self.0 & !Self::EVENTS | events << Self::EVENTS_SHIFT)
+    }
+}
+
+/// What becomes of an interrupt that may not take the lazy path.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// 9: it is Queued now; the caller puts it in its CPU's queue.
+    Held,
+    /// It was added to the unfinished handler's events, and starts it again.
+    Remembered,
+    /// The registration is going, or the handler is dead: not handled.
+    Refused,
+}
+
+/// What the poller has to do after a pending poll.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Pending {
+    /// 2: nothing, it waits.
+    Parked,
+    /// 4: put it in its CPU's queue.
+    Queue,
+    /// Report it and let it `die`: nothing would ever wake it.
+    Illegal,
+}
+
+/// What the ithread has to do after a handler is done.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    /// 8: it is Idle, and may be gone already.
+    Idle,
+    /// 8, and somebody waits for that.
+    WakeWaiters,
+    /// 10: put it in its CPU's queue.
+    Again,
+    /// Unmask the line first, then ask again: an interrupt that is resent at once finds the
+    /// handler unfinished, and is remembered.
+    Unmask,
+}
+
+/// The atomic word. Every transition is one compare-exchange: `Acquire` to see what the last owner
+/// of the handler's storage left there, `Release` to show the next one.
+pub(crate) struct Continuation(AtomicU32);
+
+impl Continuation {
+    pub(crate) const fn new(ipl: u8) -> Self {
+        Self(AtomicU32::new(ipl as u32))
+    }
+
+    /// May an interrupt start the handler lazily on a CPU whose highest unfinished IPL is `level`?
+    ///
+    /// The `Acquire` pairs with 8: the storage is free, and what the last run left is seen.
+    #[inline(always)]
+    pub(crate) fn may_start(&self, level: i32) -> bool {
+        self.0.load(Acquire) as i32 > level
+    }
+
+    pub(crate) fn load(&self) -> State {
+        State(self.0.load(Acquire))
+    }
+
+    /// Applies `change` until it sticks, and returns the state before; `None` leaves the word alone.
+    fn update(&self, change: impl Fn(State) -> Option<State>) -> State {
+        let change = |word| change(State(word)).map(|state| state.0);
+        match self.0.fetch_update(AcqRel, Acquire, change) {
+            Ok(word) | Err(word) => State(word),
+        }
+    }
+
+    /// 1, 7: the handler is about to be put in a wait queue. From here on it may be woken.
+    /// Returns the phase before.
+    pub(crate) fn arm(&self) -> Phase {
+        let old = self.update(|state| match state.phase() {
+            Phase::Idle | Phase::Running => Some(state.with(Phase::Armed)),
+            _ => None,
+        });
+        old.phase()
+    }
+
+    /// Takes 1 or 7 back: there is nothing to wait for.
+    pub(crate) fn disarm(&self, before: Phase) {
+        self.update(|state| (state.phase() == Phase::Armed).then(|| state.with(before)));
+    }
+
+    /// 3, 5, 11: what it waited for is there. Returns whether the caller has to queue it.
+    #[must_use]
+    pub(crate) fn wake(&self) -> bool {
+        let old = self.update(|state| match state.phase() {
+            Phase::Armed | Phase::Running => Some(state.with(Phase::Notified)),
+            Phase::Parked => Some(state.with(Phase::Queued)),
+            _ => None,
+        });
+        old.phase() == Phase::Parked
+    }
+
+    /// The handler asks by itself to be polled again, in its ithread.
+    pub(crate) fn defer(&self) {
+        self.update(|state| Some(state.with(Phase::Notified)));
+    }
+
+    /// 9, or one more event. `mask` says that the caller has disabled the line for it.
+    pub(crate) fn arrive(&self, mask: bool) -> Arrival {
+        let arrival = |state: State| match state.phase() {
+            _ if state.is_refusing() => Arrival::Refused,
+            Phase::Idle => Arrival::Held,
+            _ => Arrival::Remembered,
+        };
+        let old = self.update(|state| {
+            let state = if mask { state.masked() } else { state };
+            match arrival(state) {
+                Arrival::Refused => None,
+                Arrival::Held => Some(state.with(Phase::Queued)),
+                Arrival::Remembered => Some(state.with_events((state.events() + 1).min(0xffff))),
+            }
+        });
+        arrival(old)
+    }
+
+    /// 2, 4: a poll returned pending. `masked` says that the line is disabled for it.
+    pub(crate) fn pending(&self, masked: bool) -> Pending {
+        let pending = |state: State| match state.phase() {
+            Phase::Armed => Pending::Parked,
+            Phase::Notified => Pending::Queue,
+            _ => Pending::Illegal,
+        };
+        let old = self.update(|state| {
+            let state = if masked { state.masked() } else { state };
+            match pending(state) {
+                Pending::Parked => Some(state.with(Phase::Parked)),
+                Pending::Queue => Some(state.with(Phase::Queued)),
+                Pending::Illegal => None,
+            }
+        });
+        pending(old)
+    }
+
+    /// 12: the handler is given up, with its line disabled once more. Returns the state before.
+    pub(crate) fn die(&self) -> State {
+        self.update(|state| Some(state.masked().at_rest(Phase::Dead)))
+    }
+
+    /// 6: the ithread takes it from the queue.
+    pub(crate) fn run(&self) {
+        self.update(|state| Some(state.with(Phase::Running)));
+    }
+
+    /// A lazy path is done that was armed, stopped or waited for meanwhile. What it was armed for is
+    /// cancelled. Returns the state before.
+    pub(crate) fn done_lazily(&self) -> State {
+        self.update(|state| Some(state.at_rest(Phase::Idle)))
+    }
+
+    /// 8, 10: a handler is done in the ithread.
+    pub(crate) fn done(&self) -> Done {
+        let done = |state: State| {
+            // Events first: a level line that is unmasked before its event is answered fires at
+            // once, is masked again, and its handler never runs.
+            if state.events() > 0 {
+                Done::Again
+            } else if state.is_masked() && !state.is_stopped() {
+                // What is being stopped leaves its line masked until it is freed: whatever still
+                // asserts it would not be answered.
+                Done::Unmask
+            } else if state.is_waited_for() {
+                Done::WakeWaiters
+            } else {
+                Done::Idle
+            }
+        };
+        let old = self.update(|state| {
+            Some(match done(state) {
+                Done::Unmask => State(state.0 & !State::MASKED),
+                Done::Again => state.with_events(state.events() - 1).with(Phase::Queued),
+                Done::Idle | Done::WakeWaiters => state.at_rest(Phase::Idle),
+            })
+        });
+        done(old)
+    }
+
+    /// The registration is being dropped: no interrupt starts the handler any more.
+    pub(crate) fn stop(&self) {
+        self.update(|state| {
+            let state = State(state.0 | State::STOPPED);
+            Some(state.with(state.phase()))
+        });
+    }
+
+    /// Is the handler neither running nor unfinished? If not, whoever is done with it wakes the
+    /// waiters.
+    pub(crate) fn quiet_or_wait(&self) -> bool {
+        let old =
+            self.update(|state| (!state.is_quiet()).then_some(State(state.0 | State::WAITED)));
+        old.is_quiet()
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a driver writes: the handler, and what it may await.
+
+use crate::slot::Head;
+use core::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use kernel::{
+    device::{Bound, Device},
+    irq::IrqReturn,
+};
+
+/// An interrupt handler that may block on a lock.
+///
+/// # Context
+///
+/// [`handle`](Handler::handle) starts in hard-IRQ context, with interrupts off, on the context of
+/// whatever was interrupted. After an `.await` that had to wait it goes on in an interrupt thread,
+/// with interrupts on. So all of it has to be fit for hard-IRQ context: no sleeping call, no
+/// sleeping allocation. What it shares with hard-IRQ code under a spinlock needs one that turns
+/// interrupts off.
+///
+/// It may await [`Mutex::lock_irq`](crate::Mutex::lock_irq) and [`Interrupt::defer`], and nothing
+/// else: a wait that nothing of lazyirq's will end is reported, and the interrupt is shut down.
+///
+/// The future is `Send`, so what must not be held across a block (a spinlock's guard, an RCU read
+/// section) does not compile if it is.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{irq::IrqReturn, prelude::*};
+/// use lazyirq::{Handler, Interrupt, Mutex};
+///
+/// #[pin_data]
+/// struct Counter {
+///     #[pin]
+///     events: Mutex<u64>,
+/// }
+///
+/// impl Handler for Counter {
+///     async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
+///         *self.events.lock_irq(irq).await += 1;
+///         IrqReturn::Handled
+///     }
+/// }
+/// ```
+pub trait Handler: Send + Sync + 'static {
+    /// Handles one interrupt. Written as `async fn`.
+    ///
+    /// It returns [`IrqReturn::None`] if the device did not interrupt. If it has blocked by then,
+    /// the kernel was told "handled" already, and the late answer is only counted.
+    fn handle(&self, irq: Interrupt<'_>) -> impl Future<Output = IrqReturn> + Send;
+}
+
+/// The interrupt that is being handled: the proof that its bearer is a handler, which whatever a
+/// handler may await asks for.
+///
+/// It is made by lazyirq's hard-IRQ entry alone and does not outlive the run of the handler. Of a
+/// thread it cannot be had, so a thread cannot lock as a handler does.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::irq::IrqReturn;
+/// use lazyirq::{Handler, Interrupt};
+///
+/// struct Uart;
+///
+/// impl Handler for Uart {
+///     async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
+///         let _dev = irq.device(); // To reach registers: `bar.access(irq.device())`.
+///         let much_work = true;
+///         if much_work {
+///             irq.defer().await; // From here on in an interrupt thread.
+///         }
+///         IrqReturn::Handled
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy)]
+pub struct Interrupt<'a> {
+    head: &'a Head,
+}
+
+impl<'a> Interrupt<'a> {
+    /// # Safety
+    ///
+    /// To be called for a run of the handler of `head` only, and given to that run.
+    #[inline(always)]
+    pub(crate) unsafe fn new(head: &'a Head) -> Self {
+        Self { head }
+    }
+
+    #[inline(always)]
+    pub(crate) fn head(self) -> &'a Head {
+        self.head
+    }
+
+    /// The device whose interrupt it is. It stays bound while the handler runs, since the
+    /// registration is undone before the device is unbound.
+    #[inline]
+    pub fn device(self) -> &'a Device<Bound> {
+        self.head.device()
+    }
+
+    /// Goes on in the interrupt thread from here on: for a handler that has found a lot of work.
+    ///
+    /// In the interrupt thread it lets others of the same IPL go first.
+    #[inline]
+    pub fn defer(self) -> Defer<'a> {
+        Defer {
+            irq: self,
+            deferred: false,
+        }
+    }
+}
+
+/// The future of [`Interrupt::defer`].
+#[must_use = "a handler defers when this is awaited"]
+pub struct Defer<'a> {
+    irq: Interrupt<'a>,
+    deferred: bool,
+}
+
+impl Future for Defer<'_> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if self.deferred {
+            return Poll::Ready(());
+        }
+        self.deferred = true;
+        self.irq.head.defer();
+        Poll::Pending
+    }
+}

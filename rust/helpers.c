@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The C shim: macros, inline functions and per-CPU data that Rust cannot reach by itself.
+ */
+#include <linux/export.h>
+#include <linux/interrupt.h>
+#include <linux/irq.h>
+#include <linux/kernel.h>
+#include <linux/wait_bit.h>
+#include <uapi/linux/sched/types.h>
+
+#include "bindings.h"
+
+/* Both are read by drivers' lazy paths, inlined into their own modules. */
+DEFINE_PER_CPU(int, lazyirq_level);
+EXPORT_PER_CPU_SYMBOL_GPL(lazyirq_level);
+
+struct lazyirq_key_set lazyirq_keys = {
+	.latency = STATIC_KEY_FALSE_INIT,
+};
+EXPORT_SYMBOL_GPL(lazyirq_keys);
+
+void lazyirq_enable_latency(bool on)
+{
+	if (on)
+		static_branch_enable(&lazyirq_keys.latency);
+	else
+		static_branch_disable(&lazyirq_keys.latency);
+}
+
+int lazyirq_this_level(void)
+{
+	return this_cpu_read(lazyirq_level);
+}
+EXPORT_SYMBOL_GPL(lazyirq_this_level);
+
+void lazyirq_set_level(int level)
+{
+	this_cpu_write(lazyirq_level, level);
+}
+
+unsigned long lazyirq_irq_save(void)
+{
+	unsigned long flags;
+
+	local_irq_save(flags);
+	return flags;
+}
+
+void lazyirq_irq_restore(unsigned long flags)
+{
+	local_irq_restore(flags);
+}
+
+unsigned int lazyirq_this_cpu(void)
+{
+	return raw_smp_processor_id();
+}
+
+static DEFINE_PER_CPU(struct task_struct *[LAZYIRQ_IPLS], lazyirq_ithreads);
+
+struct task_struct **lazyirq_ithread_store(unsigned int ipl)
+{
+	return (struct task_struct **)(__force unsigned long)&lazyirq_ithreads[ipl];
+}
+
+struct task_struct *lazyirq_ithread(unsigned int cpu, unsigned int ipl)
+{
+	return per_cpu(lazyirq_ithreads, cpu)[ipl];
+}
+
+/* Makes the calling thread SCHED_FIFO; sched_set_fifo() knows one priority only. */
+int lazyirq_set_fifo(unsigned int priority)
+{
+	struct sched_attr attr = {
+		.size = sizeof(attr),
+		.sched_policy = SCHED_FIFO,
+		.sched_priority = priority,
+	};
+
+	return sched_setattr_nocheck(current, &attr);
+}
+
+/* How often the calling thread has been switched out so far. */
+unsigned long lazyirq_switches(void)
+{
+	return current->nvcsw + current->nivcsw;
+}
+
+void lazyirq_non_block_start(void)
+{
+	non_block_start();
+}
+
+void lazyirq_non_block_end(void)
+{
+	non_block_end();
+}
+
+void lazyirq_raw_spin_init(raw_spinlock_t *lock)
+{
+	raw_spin_lock_init(lock);
+}
+EXPORT_SYMBOL_GPL(lazyirq_raw_spin_init);
+
+unsigned long lazyirq_raw_spin_lock(raw_spinlock_t *lock)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(lock, flags);
+	return flags;
+}
+EXPORT_SYMBOL_GPL(lazyirq_raw_spin_lock);
+
+void lazyirq_raw_spin_unlock(raw_spinlock_t *lock, unsigned long flags)
+{
+	raw_spin_unlock_irqrestore(lock, flags);
+}
+EXPORT_SYMBOL_GPL(lazyirq_raw_spin_unlock);
+
+bool lazyirq_line_is_level(unsigned int irq)
+{
+	struct irq_data *data = irq_get_irq_data(irq);
+
+	return data && irqd_is_level_type(data);
+}
+
+/*
+ * disable_irq_nosync() leaves a line unmasked at the controller until it fires once more. A line
+ * that is still asserted fires at once, so that saving would cost a second interrupt every time.
+ */
+void lazyirq_mask_at_once(unsigned int irq)
+{
+	irq_set_status_flags(irq, IRQ_DISABLE_UNLAZY);
+}
+
+/* Has the line a handler, now that one of its handlers is gone? */
+bool lazyirq_line_in_use(unsigned int irq)
+{
+	return irq_has_action(irq);
+}
+
+/* What a thread takes: the stock mechanism has one for each interrupt. */
+size_t lazyirq_thread_memory(void)
+{
+	return THREAD_SIZE + sizeof(struct task_struct);
+}
+
+/* Sleeps until done(var). It is asked again after each lazyirq_wake_var() of the same address. */
+void lazyirq_wait_var(void *var, bool (*done)(void *var))
+{
+	wait_var_event(var, done(var));
+}
+
+void lazyirq_wake_var(void *var)
+{
+	wake_up_var(var);
+}

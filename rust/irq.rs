@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Registration, and the hard-IRQ entry: the lazy path.
+
+use crate::{
+    bindings,
+    handler::{Handler, Interrupt},
+    ipl::Ipl,
+    line::Line,
+    percpu,
+    slot::{irqreturn, Head, Slot, RESUME, UNFINISHED},
+    stats::{latency_on, Counters, Latency, Mechanism, Stats},
+};
+use core::{
+    cell::UnsafeCell,
+    convert::Infallible,
+    future::Future,
+    mem::{size_of, MaybeUninit},
+    pin::Pin,
+    ptr::NonNull,
+    task::{Context, Poll, Waker},
+};
+use kernel::{
+    device::{Bound, Device},
+    devres::Devres,
+    irq::IrqRequest,
+    prelude::*,
+    str::CStr,
+};
+
+/// How an interrupt is to be registered.
+///
+/// # Examples
+///
+/// ```
+/// use lazyirq::{Ipl, Options};
+///
+/// const OPTIONS: Options = Options::new(c"my-disk", Ipl::from_const::<4>()).shared();
+/// ```
+#[derive(Clone, Copy)]
+pub struct Options {
+    pub(crate) name: &'static CStr,
+    pub(crate) ipl: Ipl,
+    pub(crate) flags: c_ulong,
+}
+
+impl Options {
+    /// An interrupt named `name` (in debugfs, reports and `/proc/interrupts`), at level `ipl`.
+    pub const fn new(name: &'static CStr, ipl: Ipl) -> Self {
+        // `threadirqs` and PREEMPT_RT leave the handler in hard-IRQ context: blocking is its own
+        // business.
+        Self {
+            name,
+            ipl,
+            flags: bindings::IRQF_NO_THREAD as c_ulong,
+        }
+    }
+
+    /// The line may be shared with other devices, as `INTx` lines are.
+    pub const fn shared(mut self) -> Self {
+        self.flags |= bindings::IRQF_SHARED as c_ulong;
+        self
+    }
+}
+
+/// A registered handler.
+///
+/// It is undone when it is dropped, or else when its device is unbound: then no interrupt starts
+/// the handler any more, and an unfinished run of it has been finished. So it must not be dropped
+/// by someone who holds a lock that the handler takes, nor in the handler.
+pub struct Registration<H: Handler> {
+    // Before the slot that it is for.
+    line: Line,
+    slot: OwnedSlot<H>,
+}
+
+/// Registers `handler` for the interrupt `request` of the device `dev`.
+///
+/// What is returned belongs to the device (it is the kernel crate's [`Devres`]), so that the
+/// registration ends, at the latest, when the device is unbound. The interrupt's vectors have to
+/// be kept for as long; a driver stores both in its data, the registration first.
+///
+/// # Context
+///
+/// Thread, may sleep.
+///
+/// # Errors
+///
+/// What the kernel answers to the request of the interrupt (`EBUSY` if it is taken, `EINVAL` if
+/// it does not exist), `ENOMEM`, or the handler's own initialiser's error. Nothing is left behind.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::{device::{Bound, Device}, devres::Devres, irq::{IrqRequest, IrqReturn}, prelude::*};
+/// use lazyirq::{Handler, Interrupt, Ipl, Options, Registration};
+///
+/// struct Disk;
+///
+/// impl Handler for Disk {
+///     async fn handle(&self, _irq: Interrupt<'_>) -> IrqReturn {
+///         IrqReturn::Handled
+///     }
+/// }
+///
+/// fn start(dev: &Device<Bound>, irq: IrqRequest<'_>) -> Result<Devres<Registration<Disk>>> {
+///     lazyirq::register(dev, irq, Options::new(c"disk", Ipl::from_const::<4>()), Disk)
+/// }
+/// ```
+pub fn register<H: Handler, E>(
+    dev: &Device<Bound>,
+    request: IrqRequest<'_>,
+    options: Options,
+    handler: impl PinInit<H, E>,
+) -> Result<Devres<Registration<H>>>
+where
+    Error: From<E>,
+{
+    let registration = Registration::new(dev, request.irq(), options, H::handle, handler)?;
+    Devres::new::<Infallible>(dev, registration)
+}
+
+impl<H: Handler> Registration<H> {
+    fn new<F, M, E>(
+        dev: &Device<Bound>,
+        irq: u32,
+        options: Options,
+        make: M,
+        handler: impl PinInit<H, E>,
+    ) -> Result<Self>
+    where
+        F: Future<Output = kernel::irq::IrqReturn> + Send + 'static,
+        M: Fn(&'static H, Interrupt<'static>) -> F + Copy + 'static,
+        Error: From<E>,
+    {
+        let stats = Stats {
+            counters: Counters::default(),
+            latency: Latency::default(),
+            mechanism: Mechanism::Lazy,
+            name: options.name,
+            irq,
+            ipl: options.ipl.get(),
+            memory: size_of::<Slot<H, F, M>>(),
+            continuation: size_of::<F>(),
+        };
+        let slot = KBox::pin_init::<Error>(
+            try_pin_init!(Slot {
+                head: Head::new(enter::<H, F, M>, drop_future::<H, F, M>, dev, stats),
+                make,
+                future: UnsafeCell::new(MaybeUninit::<F>::uninit()),
+                handler <- handler,
+            }? Error),
+            GFP_KERNEL,
+        )?;
+        let slot = OwnedSlot::new::<F, M>(slot);
+        // SAFETY: The slot is dropped after the line.
+        let line = unsafe { Line::request(slot.head, options) }?;
+        Ok(Self { line, slot })
+    }
+
+    /// Waits until the handler is neither running nor unfinished: an interrupt that was taken
+    /// before the call is handled after it.
+    ///
+    /// # Context
+    ///
+    /// Thread, may sleep, without a lock that the handler takes.
+    pub fn synchronize(&self) {
+        self.line.synchronize();
+    }
+
+    /// The handler, to share its data with threads.
+    pub fn handler(&self) -> &H {
+        // SAFETY: It lies in the slot, which is owned.
+        unsafe { self.slot.handler.as_ref() }
+    }
+}
+
+/// A slot on the heap, with the type of its future forgotten.
+///
+/// # Invariants
+///
+/// `head` and `handler` point into one slot, which belongs to this and which `free` frees.
+struct OwnedSlot<H> {
+    head: NonNull<Head>,
+    handler: NonNull<H>,
+    free: unsafe fn(NonNull<Head>),
+}
+
+// SAFETY: It owns the slot, which is `Send` if the handler is, as it has to be.
+unsafe impl<H: Handler> Send for OwnedSlot<H> {}
+// SAFETY: It gives out shared references to the handler, which is `Sync`.
+unsafe impl<H: Handler> Sync for OwnedSlot<H> {}
+
+impl<H> OwnedSlot<H> {
+    fn new<F, M>(slot: Pin<KBox<Slot<H, F, M>>>) -> Self {
+        let handler = NonNull::from(&slot.handler);
+        // SAFETY: The slot is not moved; it is pinned again to be freed.
+        let slot: *mut Slot<H, F, M> = KBox::into_raw(unsafe { Pin::into_inner_unchecked(slot) });
+        // SAFETY: It comes from a box.
+        let head = unsafe { NonNull::new_unchecked(slot) }.cast();
+        // INVARIANT: `slot` is the box's, and of this type.
+        Self {
+            head,
+            handler,
+            free: free::<H, F, M>,
+        }
+    }
+}
+
+impl<H> Drop for OwnedSlot<H> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant; it is not used again.
+        unsafe { (self.free)(self.head) };
+    }
+}
+
+/// # Safety
+///
+/// `head` is that of a leaked `KBox<Slot<H, F, M>>` that nobody uses any more.
+unsafe fn free<H, F, M>(head: NonNull<Head>) {
+    // SAFETY: By the requirement.
+    drop(unsafe { Pin::from(KBox::from_raw(head.cast::<Slot<H, F, M>>().as_ptr())) });
+}
+
+/// # Safety
+///
+/// `head` is that of a `Slot<H, F, M>` whose future exists, and is not used again.
+unsafe fn drop_future<H, F, M>(head: *const Head) {
+    // SAFETY: By the requirement.
+    unsafe { (*(*head.cast::<Slot<H, F, M>>()).future.get()).assume_init_drop() };
+}
+
+/// The hard-IRQ entry. The ithread comes here too, with [`RESUME`] for the IRQ, so that the
+/// handler's code is there once, inlined, and the lazy path need not ask who calls.
+///
+/// # Safety
+///
+/// `cookie` is a `Slot<H, F, M>` that is registered. It is called by the kernel for its interrupt,
+/// or as [`Entry`] says.
+unsafe extern "C" fn enter<H, F, M>(irq: c_int, cookie: *mut c_void) -> bindings::irqreturn_t
+where
+    H: Handler,
+    F: Future<Output = kernel::irq::IrqReturn> + 'static,
+    M: Fn(&'static H, Interrupt<'static>) -> F + 'static,
+{
+    // SAFETY: By the requirement. It lives longer than any run of its handler, and neither the
+    // handler nor its future can hold on to it: both are made for any lifetime.
+    let slot = unsafe { &*cookie.cast_const().cast::<Slot<H, F, M>>() };
+    let head = &slot.head;
+    let future = slot.future.get();
+    let start = || {
+        // SAFETY: The token is for the run of the handler that begins here.
+        let irq = unsafe { Interrupt::new(head) };
+        // SAFETY: This context has the continuation (see there), whose future does not exist.
+        unsafe { (*future).write((slot.make)(&slot.handler, irq)) };
+    };
+
+    if head.continuation.may_start(percpu::level()) {
+        if latency_on() {
+            head.stats.latency.start();
+        }
+        start();
+    } else if irq != RESUME {
+        return head.arrived_busy();
+    } else if !head.started.get() {
+        start();
+    }
+
+    // SAFETY: The future exists, and is pinned: it lies in the slot until it is dropped there.
+    let pinned = unsafe { Pin::new_unchecked((*future).assume_init_mut()) };
+    let Poll::Ready(ret) = pinned.poll(&mut Context::from_waker(Waker::noop())) else {
+        return if irq == RESUME {
+            UNFINISHED
+        } else {
+            head.left_lazy_path()
+        };
+    };
+    // SAFETY: It is done, and not used again.
+    unsafe { (*future).assume_init_drop() };
+    let ret = irqreturn(ret);
+    if irq == RESUME {
+        return ret;
+    }
+    if !head.continuation.may_start(0) {
+        head.done_lazily_after_all();
+    }
+    if latency_on() {
+        head.stats.latency.stop();
+    }
+    head.stats.counters.lazy.add(1);
+    if ret == bindings::irqreturn::IRQ_NONE {
+        head.stats.counters.spurious.add(1);
+    }
+    ret
+}

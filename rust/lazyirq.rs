@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Lazy interrupt threads: interrupt handlers that run at hard-IRQ speed and may block on a lock.
+//!
+//! A [`Handler`] starts in hard-IRQ context, on the context of whatever was interrupted. If it
+//! meets a [`Mutex`] that somebody holds, it blocks: its state is kept where it lies, what was
+//! interrupted goes on at once, and when the mutex is released the handler goes on from there in
+//! an interrupt thread, of which there is one for each CPU and interrupt priority level ([`Ipl`]).
+//!
+//! A driver implements [`Handler`], calls [`register`], and shares its data in a [`Mutex`].
+
+use kernel::prelude::*;
+
+mod bindings;
+mod continuation;
+mod debugfs;
+mod handler;
+mod ipl;
+mod irq;
+mod ithread;
+mod line;
+mod percpu;
+mod primitive;
+mod runqueue;
+mod slot;
+mod stats;
+mod stock;
+mod sync;
+
+pub use handler::{Defer, Handler, Interrupt};
+pub use ipl::Ipl;
+pub use irq::{register, Options, Registration};
+pub use kernel::irq::IrqReturn;
+pub use stock::StockMeter;
+pub use sync::{Guard, IrqGuard, LockIrq, Mutex};
+
+module! {
+    type: LazyIrq,
+    name: "lazyirq",
+    authors: ["The lazyirq developers"],
+    description: "Lazy interrupt threads: interrupt handlers that may block on a lock",
+    license: "GPL v2",
+    params: {
+        latency: bool {
+            default: false,
+            description: "Measure the time from hard-IRQ entry to handler done (also in debugfs)",
+        },
+    },
+}
+
+struct LazyIrq {
+    // Before what they show.
+    _files: debugfs::Files,
+    _ithreads: ithread::Ithreads,
+}
+
+impl kernel::Module for LazyIrq {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        let ithreads = ithread::Ithreads::new()?;
+        let files = debugfs::Files::new()?;
+        if module_parameters::latency.value() {
+            // SAFETY: Thread context, and no lock is held.
+            unsafe { bindings::lazyirq_enable_latency(true) };
+        }
+        Ok(Self {
+            _files: files,
+            _ithreads: ithreads,
+        })
+    }
+}

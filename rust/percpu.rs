@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The one per-CPU variable on the lazy path.
+
+use crate::bindings;
+
+/// Sets what [`level`] reads. With interrupts off, on the CPU in question: nobody else writes it.
+#[inline(always)]
+pub(crate) fn set_level(level: i32) {
+    #[cfg(all(CONFIG_X86_64, CONFIG_SMP))]
+    // SAFETY: Writes a per-CPU variable of this module's, as `this_cpu_write()` does.
+    unsafe {
+        core::arch::asm!(
+            "mov gs:[rip + {variable}], {level:e}",
+            level = in(reg) level,
+            variable = sym bindings::lazyirq_level,
+            options(nostack, preserves_flags),
+        )
+    };
+    #[cfg(not(all(CONFIG_X86_64, CONFIG_SMP)))]
+    // SAFETY: Safe in any context.
+    unsafe {
+        bindings::lazyirq_set_level(level)
+    };
+}
+
+/// The highest IPL with an unfinished continuation on this CPU, 0 for none. Hard IRQ.
+#[inline(always)]
+pub(crate) fn level() -> i32 {
+    #[cfg(all(CONFIG_X86_64, CONFIG_SMP))]
+    {
+        let level;
+        // SAFETY: Reads a per-CPU variable of this module's, as `this_cpu_read()` does.
+        unsafe {
+            core::arch::asm!(
+                "mov {level:e}, gs:[rip + {variable}]",
+                level = out(reg) level,
+                variable = sym bindings::lazyirq_level,
+                options(readonly, nostack, preserves_flags),
+            )
+        };
+        level
+    }
+    // The same by a call, for an architecture that nobody has written the above for.
+    #[cfg(not(all(CONFIG_X86_64, CONFIG_SMP)))]
+    // SAFETY: Safe in any context.
+    unsafe {
+        bindings::lazyirq_this_level()
+    }
+}

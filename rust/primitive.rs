@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The seam under the protocol cores ([`continuation`](crate::continuation) and the locks): the
+//! few primitives that they build on, and nothing else of the kernel.
+//!
+//! The atomics are `core`'s, since those compile to single instructions where they stand; the
+//! kernel crate's are calls on a kernel built with gcc, which the lazy path cannot afford. On the
+//! architectures that the kernel has Rust for, each maps to the instruction its kernel namesake
+//! does, and the orderings used here (`Acquire`, `Release`, `AcqRel`, and `Relaxed` for counters)
+//! mean the same under both memory models.
+
+pub(crate) use core::sync::atomic::{
+    AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
+};
+
+use crate::bindings;
+use core::{
+    cell::UnsafeCell,
+    ops::{Deref, DerefMut},
+};
+use kernel::{
+    prelude::*,
+    types::{NotThreadSafe, Opaque},
+};
+
+/// `raw_spin_lock_irqsave` and its counterpart: the functions behind the kernel's macros where there
+/// are any, since a call less counts on the way of a blocked interrupt; else the shim's.
+mod raw_spin {
+    #[cfg(all(
+        CONFIG_SMP,
+        not(CONFIG_INLINE_SPIN_LOCK_IRQSAVE),
+        not(CONFIG_INLINE_SPIN_UNLOCK_IRQRESTORE)
+    ))]
+    pub(super) use crate::bindings::{
+        _raw_spin_lock_irqsave as lock, _raw_spin_unlock_irqrestore as unlock,
+    };
+    #[cfg(not(all(
+        CONFIG_SMP,
+        not(CONFIG_INLINE_SPIN_LOCK_IRQSAVE),
+        not(CONFIG_INLINE_SPIN_UNLOCK_IRQRESTORE)
+    )))]
+    pub(super) use crate::bindings::{
+        lazyirq_raw_spin_lock as lock, lazyirq_raw_spin_unlock as unlock,
+    };
+}
+
+/// A raw spinlock taken with interrupts off: the short critical sections behind the slow paths.
+/// It spins on PREEMPT_RT too.
+#[pin_data]
+pub(crate) struct RawSpinLock<T> {
+    #[pin]
+    raw: Opaque<bindings::raw_spinlock_t>,
+    data: UnsafeCell<T>,
+}
+
+// SAFETY: The lock gives out its data to one context at a time.
+unsafe impl<T: Send> Send for RawSpinLock<T> {}
+// SAFETY: As above.
+unsafe impl<T: Send> Sync for RawSpinLock<T> {}
+
+impl<T> RawSpinLock<T> {
+    pub(crate) fn new(data: T) -> impl PinInit<Self> {
+        pin_init!(Self {
+            raw <- Opaque::ffi_init(|slot| {
+                // SAFETY: `slot` is valid, and stays where it is: it is being pinned.
+                unsafe { bindings::lazyirq_raw_spin_init(slot) }
+            }),
+            data: UnsafeCell::new(data),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> RawSpinGuard<'_, T> {
+        // SAFETY: `raw` was initialised by `new`, the only constructor.
+        let flags = unsafe { raw_spin::lock(self.raw.get()) };
+        RawSpinGuard {
+            lock: self,
+            flags,
+            _not_send: NotThreadSafe,
+        }
+    }
+}
+
+/// # Invariants
+///
+/// The guard's owner holds `lock`, and `flags` is what taking it returned.
+pub(crate) struct RawSpinGuard<'a, T> {
+    lock: &'a RawSpinLock<T>,
+    flags: usize,
+    _not_send: NotThreadSafe,
+}
+
+impl<T> Deref for RawSpinGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: The lock is held, by the type invariant.
+        unsafe { &*self.lock.data.get() }
+    }
+}
+
+impl<T> DerefMut for RawSpinGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: The lock is held, by the type invariant.
+        unsafe { &mut *self.lock.data.get() }
+    }
+}
+
+impl<T> Drop for RawSpinGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: The lock is held, by the type invariant, and is given up here.
+        unsafe { raw_spin::unlock(self.lock.raw.get(), self.flags) };
+    }
+}

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A registered handler in memory, and what happens to it off the lazy path: how it is held,
+//! blocks, is resumed and is done.
+
+use crate::{
+    bindings,
+    continuation::{Arrival, Continuation, Done, Pending, Phase},
+    ithread,
+    primitive::{AtomicU32, Relaxed},
+    stats::{self, Stats},
+};
+use core::{
+    cell::{Cell, UnsafeCell},
+    mem::MaybeUninit,
+};
+use kernel::{
+    device::{Bound, Device},
+    irq::IrqReturn,
+    prelude::*,
+};
+
+/// How many events an edge or MSI line may bring while its handler is unfinished before it is
+/// masked: enough for a device's usual bursts, since the pair of calls costs some 800
+/// instructions; few, so that a device gone wild does not keep the CPU in hard IRQs.
+const EVENTS_BEFORE_MASKING: u32 = 4;
+
+/// Runs the handler: `run` below with the handler's type erased.
+///
+/// # Safety
+///
+/// The caller has made the continuation Running, and calls it with `RESUME` and the slot.
+pub(crate) type Entry = unsafe extern "C" fn(c_int, *mut c_void) -> bindings::irqreturn_t;
+
+/// In place of an IRQ number: the ithread resumes (or, for a held one, starts) the handler.
+pub(crate) const RESUME: c_int = -1;
+/// What [`Entry`] answers to [`RESUME`] when the handler is not done. Never seen by the kernel.
+pub(crate) const UNFINISHED: bindings::irqreturn_t = bindings::irqreturn::IRQ_WAKE_THREAD;
+
+/// What of a slot does not depend on the handler's type.
+///
+/// | field | written by |
+/// |---|---|
+/// | `continuation` | anybody, see there |
+/// | `stats` | whoever runs the handler, or its hard-IRQ entry |
+/// | `started`, `deferred` | whoever runs the handler |
+/// | `next` | whoever puts it in a run queue, then the queue's ithread |
+/// | `home` | the hard-IRQ entry, while it makes a continuation of it |
+/// | the rest | the registration, before the interrupt is requested |
+pub(crate) struct Head {
+    pub(crate) continuation: Continuation,
+    /// The future exists. False for an interrupt that is held.
+    pub(crate) started: Cell<bool>,
+    deferred: Cell<bool>,
+    /// The line has to be masked while the handler is unfinished: it is level-triggered, or not
+    /// known yet.
+    pub(crate) level_triggered: AtomicU32,
+    /// The CPU that the continuation belongs to: where the interrupt was taken.
+    home: AtomicU32,
+    pub(crate) entry: Entry,
+    device: *const Device<Bound>,
+    pub(crate) stats: Stats,
+    /// Drops the future where it lies.
+    drop_future: unsafe fn(*const Head),
+    /// The next one in its run queue.
+    pub(crate) next: Cell<*mut Head>,
+}
+
+// SAFETY: The cells are touched by one context at a time, as the table says; the state machine
+// hands the right to do so on, with release and acquire. `device` is a pointer to a `Sync` type.
+unsafe impl Sync for Head {}
+// SAFETY: Nothing in it belongs to a thread.
+unsafe impl Send for Head {}
+
+/// A registered handler: its head, the handler, and room for one run of it.
+///
+/// `repr(C)`: the head comes first, so that a pointer to one is a pointer to the other.
+#[repr(C)]
+#[pin_data]
+pub(crate) struct Slot<H, F, M> {
+    pub(crate) head: Head,
+    /// Makes the future; a function item, so it takes no room.
+    pub(crate) make: M,
+    pub(crate) future: UnsafeCell<MaybeUninit<F>>,
+    #[pin]
+    pub(crate) handler: H,
+}
+
+impl Head {
+    pub(crate) fn new(
+        entry: Entry,
+        drop_future: unsafe fn(*const Head),
+        device: &Device<Bound>,
+        stats: Stats,
+    ) -> Self {
+        let device = core::ptr::from_ref(device);
+        Self {
+            continuation: Continuation::new(stats.ipl),
+            started: Cell::new(false),
+            deferred: Cell::new(false),
+            level_triggered: AtomicU32::new(1),
+            home: AtomicU32::new(0),
+            entry,
+            device,
+            stats,
+            drop_future,
+            next: Cell::new(core::ptr::null_mut()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn device(&self) -> &Device<Bound> {
+        // SAFETY: The registration is owned by this device's devres, so the device is there, and
+        // bound, for as long as the slot is.
+        unsafe { &*self.device }
+    }
+
+    pub(crate) fn irq(&self) -> u32 {
+        self.stats.irq
+    }
+
+    fn home(&self) -> u32 {
+        self.home.load(Relaxed)
+    }
+
+    /// The handler defers. In the running handler's context.
+    pub(crate) fn defer(&self) {
+        self.deferred.set(true);
+        self.continuation.defer();
+    }
+
+    /// The handler is about to be put in a lock's queue. In the running handler's context.
+    /// Returns the phase before.
+    pub(crate) fn arm(&self) -> Phase {
+        self.deferred.set(false);
+        self.continuation.arm()
+    }
+
+    /// The handler was not put in a queue after all. `before` is what `arm` returned.
+    pub(crate) fn disarm(&self, before: Phase) {
+        self.continuation.disarm(before);
+    }
+
+    /// What the handler waited for is there. Any context; the caller keeps the wait from being
+    /// cancelled meanwhile, and so the slot from going away.
+    pub(crate) fn wake(&self) {
+        if self.continuation.wake() {
+            ithread::enqueue(self, self.home());
+        }
+    }
+
+    /// Makes a continuation of the handler, on this CPU: from here on it counts in IPL order.
+    /// Hard IRQ.
+    fn promote(&self) {
+        // SAFETY: Safe in any context; a hard IRQ stays on its CPU.
+        let cpu = unsafe { bindings::lazyirq_this_cpu() };
+        self.home.store(cpu, Relaxed);
+        // SAFETY: Hard IRQ: interrupts are off.
+        unsafe { ithread::unfinished(cpu, self.stats.ipl.into()) };
+    }
+
+    fn mask(&self) {
+        // SAFETY: The line is requested: the slot is its handler's. Does not sleep.
+        unsafe { bindings::disable_irq_nosync(self.irq()) };
+    }
+
+    fn unmask(&self) {
+        // SAFETY: As `mask`, which this undoes.
+        unsafe { bindings::enable_irq(self.irq()) };
+    }
+
+    /// An interrupt that may not take the lazy path. Hard IRQ.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn arrived_busy(&self) -> bindings::irqreturn_t {
+        let counters = &self.stats.counters;
+        let state = self.continuation.load();
+        if state.is_refusing() {
+            counters.refused.add(1);
+            return bindings::irqreturn::IRQ_NONE;
+        }
+        // An idle level line, too: its handler will not have acknowledged before it runs.
+        let mask = !state.is_masked()
+            && (self.level_triggered.load(Relaxed) != 0 || state.events() >= EVENTS_BEFORE_MASKING);
+        // Masked before it is published: the ithread may be done, and unmask, right after.
+        if mask {
+            self.mask();
+        }
+        match self.continuation.arrive(mask) {
+            Arrival::Held => {
+                counters.held.add(1);
+                self.promote();
+                ithread::enqueue(self, self.home());
+            }
+            Arrival::Remembered => counters.remembered.add(1),
+            // Stopped just now.
+            Arrival::Refused => {
+                counters.refused.add(1);
+                if mask {
+                    self.unmask();
+                }
+                return bindings::irqreturn::IRQ_NONE;
+            }
+        }
+        bindings::irqreturn::IRQ_HANDLED
+    }
+
+    /// The handler's first poll returned pending. Hard IRQ.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn left_lazy_path(&self) -> bindings::irqreturn_t {
+        if self.continuation.load().phase() == Phase::Idle {
+            self.give_up("the lazy path");
+            return bindings::irqreturn::IRQ_HANDLED;
+        }
+        let counters = &self.stats.counters;
+        let counter = if self.deferred.get() {
+            &counters.deferred
+        } else {
+            &counters.blocked
+        };
+        counter.add(1);
+        self.started.set(true);
+        self.promote();
+        let mask = self.level_triggered.load(Relaxed) != 0;
+        if mask {
+            self.mask();
+        }
+        if self.continuation.pending(mask) == Pending::Queue {
+            ithread::enqueue(self, self.home());
+        }
+        bindings::irqreturn::IRQ_HANDLED
+    }
+
+    /// The lazy path is done, but the word was not left alone. Hard IRQ.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn done_lazily_after_all(&self) {
+        if self.continuation.done_lazily().is_waited_for() {
+            wake_waiters(self);
+        }
+    }
+
+    /// Runs the continuation until it waits or is done. Its ithread.
+    ///
+    /// `switches` is how many context switches it took to get here. The slot may be gone
+    /// afterwards.
+    pub(crate) fn resume(&self, switches: u64) {
+        self.continuation.run();
+        let counters = &self.stats.counters;
+        counters.switches.add(switches);
+        // SAFETY: It is Running, by the line above; and a pointer to the head is one to the slot.
+        let ret = unsafe { (self.entry)(RESUME, core::ptr::from_ref(self).cast_mut().cast()) };
+        if ret == UNFINISHED {
+            if self.continuation.load().phase() == Phase::Running {
+                self.give_up("its interrupt thread");
+                return;
+            }
+            self.started.set(true);
+            if !self.deferred.get() {
+                counters.reblocked.add(1);
+            }
+            // From here on another context may run, and finish, it.
+            let home = self.home();
+            if self.continuation.pending(false) == Pending::Queue {
+                ithread::enqueue(self, home);
+            }
+            return;
+        }
+        counters.resumed.add(1);
+        if ret == bindings::irqreturn::IRQ_NONE {
+            counters.late_none.add(1);
+        }
+        if stats::latency_on() {
+            self.stats.latency.stop();
+        }
+        self.started.set(false);
+        self.done();
+    }
+
+    /// The handler is done. Its ithread.
+    fn done(&self) {
+        let (home, ipl) = (self.home(), self.stats.ipl.into());
+        loop {
+            // In one step with the end of its IPL's precedence: an interrupt that finds the slot
+            // free is not held back by what is over.
+            let done = || match self.continuation.done() {
+                done @ (Done::Idle | Done::WakeWaiters) => (true, done),
+                done => (false, done),
+            };
+            // SAFETY: This is the ithread, which is bound to the continuation's home.
+            match unsafe { ithread::finished_if(home, ipl, done) } {
+                Done::Unmask => self.unmask(),
+                Done::Again => return ithread::enqueue(self, home),
+                Done::WakeWaiters => return wake_waiters(self),
+                Done::Idle => return,
+            }
+        }
+    }
+
+    /// The handler waits for something that nothing here will ever wake. It is reported, dropped
+    /// (with all that it holds), and its line shut, as the kernel does with a screaming one.
+    #[cold]
+    fn give_up(&self, place: &str) {
+        let phase = self.continuation.load().phase();
+        pr_err!(
+            "interrupt {} ({}): the handler waits in {} for what is not lazyirq's, which nothing \
+             would end; the interrupt is shut down\n",
+            self.irq(),
+            crate::debugfs::text(self.stats.name),
+            place
+        );
+        self.stats.counters.illegal.add(1);
+        // SAFETY: The poll is over, it will not be polled again, and this context ran it.
+        unsafe { (self.drop_future)(self) };
+        self.started.set(false);
+        self.mask();
+        let before = if phase == Phase::Idle {
+            self.continuation.die()
+        } else {
+            let (home, ipl) = (self.home(), self.stats.ipl.into());
+            // SAFETY: This is the ithread, which is bound to the continuation's home.
+            unsafe { ithread::finished_if(home, ipl, || (true, self.continuation.die())) }
+        };
+        if before.is_masked() {
+            self.unmask(); // Once is enough, and one is what `is_masked` stands for.
+        }
+        if before.is_waited_for() {
+            wake_waiters(self);
+        }
+    }
+
+    /// Waits until the handler is neither running nor unfinished. Thread, may sleep.
+    pub(crate) fn synchronize(&self) {
+        // SAFETY: The line is requested; may sleep here.
+        unsafe { bindings::synchronize_hardirq(self.irq()) };
+        // SAFETY: `is_quiet` is for heads, and the head is there until this returns.
+        unsafe {
+            bindings::lazyirq_wait_var(core::ptr::from_ref(self).cast_mut().cast(), Some(is_quiet))
+        };
+    }
+
+    /// Stops the handler for good: returns when it is not running, not unfinished, and can be
+    /// neither started nor woken. Thread, may sleep.
+    ///
+    /// Returns whether the line is still masked for it: it is if the handler was unfinished, or is
+    /// dead.
+    pub(crate) fn close(&self) -> bool {
+        self.continuation.stop();
+        self.synchronize();
+        self.continuation.load().is_masked()
+    }
+}
+
+/// # Safety
+///
+/// `head` points to a [`Head`].
+unsafe extern "C" fn is_quiet(head: *mut c_void) -> bool {
+    // SAFETY: By the requirement.
+    unsafe { (*head.cast::<Head>()).continuation.quiet_or_wait() }
+}
+
+/// Wakes those who wait in [`Head::synchronize`]. The head may be gone: its address will do.
+fn wake_waiters(head: *const Head) {
+    // SAFETY: Safe in any context; the address is not followed.
+    unsafe { bindings::lazyirq_wake_var(head.cast_mut().cast()) };
+}
+
+/// The answer in the kernel's terms.
+#[inline(always)]
+pub(crate) fn irqreturn(ret: IrqReturn) -> bindings::irqreturn_t {
+    match ret {
+        IrqReturn::None => bindings::irqreturn::IRQ_NONE,
+        IrqReturn::Handled => bindings::irqreturn::IRQ_HANDLED,
+    }
+}

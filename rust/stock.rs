@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The other side of the comparison: counts for an interrupt that the stock mechanism serves.
+
+use crate::{
+    bindings,
+    debugfs::Listed,
+    primitive::{AtomicU64, Relaxed},
+    stats::{latency_on, Counters, Latency, Mechanism, Stats},
+};
+use kernel::{
+    irq::{IrqRequest, IrqReturn},
+    prelude::*,
+    str::CStr,
+};
+
+/// Counts the interrupts of a stock threaded registration, so that debugfs shows them beside a
+/// lazy one's: same counters, same points of measurement.
+///
+/// A driver calls [`entered`](StockMeter::entered) in its hard-IRQ half and
+/// [`done`](StockMeter::done) at the end of its thread's. It compares with the lazy interrupt of
+/// the same name.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::irq::{IrqReturn, ThreadedHandler, ThreadedIrqReturn};
+/// use lazyirq::StockMeter;
+///
+/// struct Twin(StockMeter);
+///
+/// impl ThreadedHandler for Twin {
+///     fn handle(&self) -> ThreadedIrqReturn {
+///         self.0.entered();
+///         ThreadedIrqReturn::WakeThread
+///     }
+///
+///     fn handle_threaded(&self) -> IrqReturn {
+///         // The same work as in the lazy handler.
+///         self.0.done(IrqReturn::Handled)
+///     }
+/// }
+/// ```
+pub struct StockMeter {
+    // Before what it lists.
+    _listed: Listed,
+    stats: KBox<Stats>,
+    /// How often the thread had been switched out at its last `done`.
+    switches: AtomicU64,
+}
+
+impl StockMeter {
+    /// A meter for the interrupt `request`, named `name`.
+    ///
+    /// # Context
+    ///
+    /// Thread, may sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new(request: &IrqRequest<'_>, name: &'static CStr) -> Result<Self> {
+        // SAFETY: A constant of this kernel.
+        let thread = unsafe { bindings::lazyirq_thread_memory() };
+        let stats = KBox::new(
+            Stats {
+                counters: Counters::default(),
+                latency: Latency::default(),
+                mechanism: Mechanism::Stock,
+                name,
+                irq: request.irq(),
+                ipl: 0,
+                memory: thread,
+                continuation: thread,
+            },
+            GFP_KERNEL,
+        )?;
+        // SAFETY: The statistics are in a box, and dropped after `_listed`.
+        let listed = unsafe { Listed::new(&stats) }?;
+        Ok(Self {
+            _listed: listed,
+            stats,
+            switches: AtomicU64::new(0),
+        })
+    }
+
+    /// The interrupt has come.
+    ///
+    /// # Context
+    ///
+    /// Hard IRQ, once for each interrupt of the device.
+    pub fn entered(&self) {
+        self.stats.counters.threaded.add(1);
+        if latency_on() {
+            self.stats.latency.start();
+        }
+    }
+
+    /// The handler is done, and answers `ret`, which is returned.
+    ///
+    /// # Context
+    ///
+    /// The IRQ's thread, as the last thing that the handler does.
+    pub fn done(&self, ret: IrqReturn) -> IrqReturn {
+        let counters = &self.stats.counters;
+        if latency_on() {
+            self.stats.latency.stop();
+        }
+        counters.resumed.add(1);
+        if matches!(ret, IrqReturn::None) {
+            counters.spurious.add(1);
+        }
+        // SAFETY: Reads the running thread's own counters.
+        let now = unsafe { bindings::lazyirq_switches() } as u64;
+        // Each was one switch away from the thread, and one to it.
+        counters
+            .switches
+            .add(2 * now.wrapping_sub(self.switches.load(Relaxed)));
+        self.switches.store(now, Relaxed);
+        ret
+    }
+}
