@@ -1,0 +1,74 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# What "make run" does in the virtual machine (busybox). Two edu devices are
+# there: one is served lazily, the other by the stock threaded mechanism.
+#   guest-run.sh          thousands of interrupts; the counters side by side
+#   guest-run.sh icount   the instruction counts side by side
+debugfs=/sys/kernel/debug/lazyirq
+fail() { echo "FAILED: $*"; exit 1; }
+cd /ko || fail "no modules"
+insmod lazyirq.ko || fail "lazyirq.ko does not load"
+
+# counter COLUMN MECHANISM
+counter() {
+	awk -v name="$1" -v mechanism="$2" '
+		NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i }
+		NR > 1 && $column["mechanism"] == mechanism { print $column[name] }' $debugfs/interrupts
+}
+
+served() {
+	uncontended=3000 contended=500
+	echo 1 >$debugfs/latency
+	for irq in 0 1; do
+		line=$([ $irq = 0 ] && echo MSI || echo 'INTx (level)')
+		insmod lazyirq_edu.ko irq=$irq mechanism=2 || fail "lazyirq_edu.ko does not load"
+		for node in /dev/lazyirq_edu0 /dev/lazyirq_edu1; do
+			echo 10 >$node && [ "$(cat $node)" = 3628800 ] || fail "$node: 10! is $(cat $node)"
+		done
+		echo 0 >$debugfs/interrupts
+		for node in /dev/lazyirq_edu0 /dev/lazyirq_edu1; do
+			for what in "$uncontended" "$contended held"; do
+				echo "raise $what" >$node || fail "$node: raise $what"
+				[ "$(cat $node)" = "raised ${what% held} handled ${what% held}" ] || fail "$node: $(cat $node)"
+			done
+		done
+		echo "== $line: $uncontended interrupts uncontended, $contended with the lock held by the thread that raises =="
+		cat $debugfs/compare
+		all=$((uncontended + contended))
+		[ "$(counter interrupts lazy)" = $all ] &&
+			[ $(($(counter lazy lazy) + $(counter resumed lazy))) = $all ] ||
+			fail "lazy: $all raised, $(counter interrupts lazy) came, $(counter lazy lazy) done lazily, $(counter resumed lazy) resumed"
+		[ "$(counter interrupts stock)" = $all ] || fail "stock: $all raised, $(counter interrupts stock) came"
+		echo "every one of the $all + $all interrupts raised is accounted for"
+		echo
+		rmmod lazyirq_edu || fail "lazyirq_edu does not unload"
+	done
+}
+
+counted() {
+	rounds=1000
+	insmod lazyirq_bench.ko rounds=$rounds || fail "lazyirq_bench.ko does not load"
+	dmesg | sed -n 's/^.*lazyirq_bench: figure //p' >/figures
+	rmmod lazyirq_bench
+	echo "== instructions, minimum of $rounds, one CPU, all mechanisms in this boot =="
+	awk '
+	{ figure[$1, $2, $3, $4] = $6; order[$2, $3, $4]++ || (names[++n] = $2 SUBSEP $3 SUBSEP $4) }
+	END {
+		printf "%-6s %-34s %10s %15s %8s %12s %8s\n", "line", "case",
+			"hard IRQ", "stock threaded", "lazy", "over hard", "x stock"
+		for (i = 1; i <= n; i++) {
+			split(names[i], part, SUBSEP)
+			what = part[2] == "uncontended" ? "raise to " (part[3] == "done" ? "handler done" : "return") :
+				part[2] == "lock-unlock" ? "a thread locks and unlocks" : "lock, raise, unlock, both done"
+			hard = figure["hardirq", names[i]]
+			stock = figure["threaded-mutex", names[i]]
+			lazy = figure["lazy", names[i]]
+			printf "%-6s %-34s %10d %15d %8d %+12d %8.2f\n", part[1], what, hard, stock, lazy,
+				lazy - hard, lazy / stock
+		}
+	}' /figures
+	[ -s /figures ] || fail "nothing was measured"
+}
+
+if [ "${1:-}" = icount ]; then counted; else served; fi
+rmmod lazyirq || fail "lazyirq does not unload"

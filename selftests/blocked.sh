@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# A handler meets a mutex that a thread holds, on its own CPU (the very thread
+# that it has interrupted) or on another: it blocks, the thread goes on, and
+# after the release it goes on where it stopped, exactly once, in order.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/driver.sh"
+
+rounds=300
+ktap_print_header
+ktap_set_plan 22
+
+for intx in 0 1; do
+	line=$([ $intx = 0 ] && echo MSI || echo INTx)
+	check "$line: the driver loads" start intx=$intx
+	for cpu in 0 1; do
+		echo 0 >$debugfs/interrupts
+		check "$line: $rounds interrupts block on a mutex held on CPU $cpu" scenario $cpu locked $rounds
+		check "$line: each blocked once and was resumed once" \
+			stats_are interrupts $rounds blocked $rounds resumed $rounds lazy 0 reblocked 0
+	done
+	check "$line: an interrupt blocks behind a sleeping holder" hold a 1
+	raise plain
+	check "$line: it waits" stat_becomes blocked $((rounds + 1))
+	released() { release && trace_becomes '(!E)ad'; }
+	check "$line: it goes on after the release" released
+
+	# A thread comes first, the handler later, and still the lock goes to the handler.
+	check "$line: a thread holds the mutex" hold a 1
+	taskset -c 1 bash -c "echo a >${test_debugfs}0/hold" &
+	second=$!
+	asleep() { [ "$(awk '{ print $3 }' /proc/$second/stat)" = D ]; }
+	check "$line: another waits for it" within asleep
+	raise plain
+	stat_becomes blocked $((rounds + 2))
+	in_order() { release && wait $second && trace_becomes '(!E)ad()'; }
+	check "$line: the handler gets it before the thread" in_order
+	stop || ktap_print_msg "cannot unload"
+done
+ktap_finished

@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# where: host (boots a machine of its own, with time counted in instructions)
+# The figures that the project promises, both sides measured in one boot.
+set -euo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/scripts/lib.sh"
+. "$scripts/ready.sh"
+
+echo "TAP version 13"
+echo "1..9"
+table=$("$scripts/in-root" /src/scripts/boot-qemu --icount --device edu \
+	--log /cache/logs/figures.log /src/scripts/guest-run.sh icount 2>&1) || {
+	sed 's/^/# /' <<<"$table"
+	echo "Bail out! the machine failed"
+	exit 1
+}
+sed 's/^/# /' <<<"$table"
+
+number=0 bad=0
+# promise TEXT LINE CASE EXPRESSION: an awk expression of hard, stock and lazy.
+promise() {
+	number=$((number + 1))
+	if awk -v line="$2" -v what="$3" '
+		$1 == line && index($0, what) {
+			hard = $(NF - 4); stock = $(NF - 3); lazy = $(NF - 2); found = 1
+			ok = ('"$4"')
+		}
+		END { exit !(found && ok) }' <<<"$table"; then
+		echo "ok $number $1"
+	else
+		echo "not ok $number $1"
+		bad=1
+	fi
+}
+for line in msi intx; do
+	promise "$line: at most 29 instructions over the bare hard IRQ, to done" \
+		$line 'handler done' 'lazy <= hard + 29'
+	promise "$line: at most 29 instructions over the bare hard IRQ, to return" \
+		$line 'to return' 'lazy <= hard + 29'
+	promise "$line: 10 times fewer than stock threaded, to done" $line 'handler done' 'lazy * 10 <= stock'
+	promise "$line: 10 times fewer than stock threaded, to return" $line 'to return' 'lazy * 10 <= stock'
+done
+promise "msi: contended, at most 0.55 of stock threaded" msi 'both done' 'lazy <= stock * 0.55'
+exit $bad

@@ -1,0 +1,29 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# A handler that waits for what nothing will end is reported once, with its
+# name, and loses its interrupt; all others go on, and it can be unloaded.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/driver.sh"
+
+ktap_print_header
+ktap_set_plan 20
+expect_log 'lazyirq: interrupt [0-9]+ '
+
+reports() { dmesg | sed -n '/lazyirq-mark illegal$/,$p' | grep -c "lazyirq: interrupt .*$1"; }
+reported() { [ "$(reports "$1")" = "$2" ] || { ktap_print_msg "reported $(reports "$1") times"; return 1; }; }
+seen=0
+for mode in illegal deadlock; do
+	for where in 'the lazy path' 'its interrupt thread'; do
+		check "$mode in $where: the driver loads" start
+		held=
+		[ "$where" = 'the lazy path' ] || { hold a 1 && held=yes; }
+		raise $mode
+		[ -z "$held" ] || { stat_becomes blocked 1 && release; }
+		check "$mode in $where: it is found" stat_becomes illegal 1
+		seen=$((seen + 1))
+		check "$mode in $where: it is reported once" reported 'lazyirq_test.*shut down' $seen
+		check "$mode in $where: the other device's interrupt goes on" scenario 0 locked 20 1
+		check "$mode in $where: the driver unloads" stop
+	done
+done
+ktap_finished

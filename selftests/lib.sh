@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-2.0
+# For the test scripts: KTAP output by the kernel's own helpers, and what most
+# tests need. Sourced first. KO is where the modules are.
+
+. "${KTAP_HELPERS:?is not set: use make test}"
+
+debugfs=/sys/kernel/debug/lazyirq
+
+# The path of a built module.
+ko() { find "$KO" -name "$1.ko" -print -quit; }
+
+load() {
+	local path
+	path=$(ko "$1")
+	[ -n "$path" ] || { ktap_print_msg "$1.ko was not built"; return 1; }
+	shift
+	insmod "$path" "$@"
+}
+
+loaded() { grep -q "^$1 " /proc/modules; }
+
+# check DESCRIPTION COMMAND...: a result, by the command's exit code.
+check() {
+	local what=$1
+	shift
+	if "$@"; then ktap_test_pass "$what"; else ktap_test_fail "$what"; fi
+}
+
+# A kernel message this test provokes on purpose (extended regex); any other
+# warning fails the test.
+expect_log() { echo "$1" >>"$LAZYIRQ_EXPECT"; }

@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# usage (in the guest): run-guest.sh test...
+# Run the test scripts one after the other. After each one the kernel's log,
+# its taint, and that no module was left behind are checked as well: a kernel
+# that complains has failed, whatever the script thinks.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/settings"
+mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
+
+export KO KTAP_HELPERS LAZYIRQ_EXPECT=/tmp/lazyirq-expect
+fault() { echo "# test-fault $*"; }
+
+# Kernel messages from the last mark on.
+mark() { echo "lazyirq-mark $1" >/dev/kmsg; }
+since() { dmesg | sed -n "/lazyirq-mark $1\$/,\$p"; }
+
+# check_kernel NAME: what the kernel says about the test just run.
+check_kernel() {
+	local allow=() taint
+	mapfile -t allow < <(sed 's/^/--allow\n/' "$LAZYIRQ_EXPECT" 2>/dev/null)
+	since "$1" >/tmp/lazyirq-log
+	taint=$(cat /proc/sys/kernel/tainted)
+	# Taint stays: a test answers for the bits that are new with it.
+	"$here/../scripts/check-log" --name "kernel log" --taint "$taint_before" \
+		--taint-is "$taint" "${allow[@]}" /tmp/lazyirq-log >/tmp/lazyirq-check || {
+		fault "$(head -n 2 /tmp/lazyirq-check | tr '\n' ' ')"
+		sed 's/^/# /' /tmp/lazyirq-check
+	}
+}
+
+# Modules that use lazyirq come before it.
+unload_all() {
+	local left
+	left=$(lsmod | awk '/^(lazyirq)/ { print $1, $4 }' | tr ',' ' ' | tr ' ' '\n' | grep . | sort -u)
+	[ -n "$left" ] || return 0
+	fault "left modules loaded:" $left
+	for _ in 1 2 3; do
+		# shellcheck disable=SC2086
+		rmmod $left 2>/dev/null
+	done
+	! grep -q '^lazyirq' /proc/modules || fault "they cannot be unloaded"
+}
+
+dmesg >/tmp/lazyirq-log
+boot=$("$here/../scripts/check-log" --name "boot" \
+	--taint-is "$(cat /proc/sys/kernel/tainted)" /tmp/lazyirq-log) || boot_bad=yes
+
+for name in "$@"; do
+	echo "# test-begin $name"
+	[ -z "${boot_bad:-}" ] || { fault "${boot//$'\n'/ }"; boot_bad=; }
+	rm -f "$LAZYIRQ_EXPECT"
+	taint_before=$(cat /proc/sys/kernel/tainted)
+	mark "$name"
+	timeout -k 5 "$timeout" bash "$here/$name.sh" 2>&1
+	rc=$?
+	[ $rc -ne 124 ] && [ $rc -ne 137 ] || fault "was not done after $timeout s"
+	unload_all
+	check_kernel "$name"
+	echo "# test-end $name $rc"
+done

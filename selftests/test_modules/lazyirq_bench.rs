@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Counts instructions: the same handler body, on the same device, under each mechanism.
+//!
+//! The body is the smallest there is, so that what is measured is the mechanism: one register
+//! write to acknowledge, and one count under a lock. The lock is the one that a driver would use
+//! with the mechanism: an interrupt-disabling spinlock, a mutex, a lazyirq mutex.
+//!
+//! It binds to QEMU's `edu` device, measures in its probe, prints one line for each figure and
+//! lets go of the device again. Time stamps are the TSC's, which counts instructions when QEMU
+//! runs with `-icount shift=0`.
+
+use core::{
+    arch::x86_64::_rdtsc,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+use kernel::{
+    bindings,
+    device::{Bound, Core, Device},
+    interrupt::LocalInterruptDisabled,
+    irq::{self, Flags, IrqReturn, ThreadedHandler},
+    pci::{self, IrqType, IrqTypes},
+    prelude::*,
+    sync::{new_mutex, new_spinlock_irq, Arc, SpinLockIrq},
+};
+use lazyirq::{Handler, Interrupt, Ipl, Options};
+
+const REGISTERS: usize = 0x100;
+const IRQ_RAISE: usize = 0x60;
+const IRQ_ACK: usize = 0x64;
+
+/// The device's registers, mapped without the kernel crate's checks and calls, which would be
+/// measured too.
+struct Registers(*mut u8);
+
+// SAFETY: Device registers may be written from any context.
+unsafe impl Send for Registers {}
+// SAFETY: As above.
+unsafe impl Sync for Registers {}
+
+impl Registers {
+    fn map(pdev: &pci::Device<Core<'_>>) -> Result<Self> {
+        // SAFETY: The region is this device's, which the driver is bound to.
+        let address = unsafe { bindings::ioremap(pdev.resource_start(0)?, REGISTERS) };
+        if address.is_null() {
+            return Err(ENOMEM);
+        }
+        Ok(Self(address.cast()))
+    }
+
+    #[inline(always)]
+    fn write(&self, offset: usize, value: u32) {
+        // SAFETY: `offset` is one of the constants above, within what is mapped.
+        unsafe { self.0.add(offset).cast::<u32>().write_volatile(value) };
+    }
+}
+
+impl Drop for Registers {
+    fn drop(&mut self) {
+        // SAFETY: It was mapped by `map`.
+        unsafe { bindings::iounmap(self.0.cast()) };
+    }
+}
+
+/// What all mechanisms share: the device, and the time at which the handler was done.
+#[pin_data]
+struct Shared {
+    registers: Registers,
+    done: AtomicU64,
+    /// Interrupts so far, under one lock for each mechanism.
+    #[pin]
+    spin: SpinLockIrq<u64>,
+    #[pin]
+    mutex: kernel::sync::Mutex<u64>,
+    #[pin]
+    lazy: lazyirq::Mutex<u64>,
+}
+
+fn now() -> u64 {
+    // SAFETY: Reads the time stamp counter.
+    unsafe { _rdtsc() }
+}
+
+impl Shared {
+    fn raise(&self) {
+        self.registers.write(IRQ_RAISE, 1);
+    }
+
+    fn take_done(&self) -> u64 {
+        loop {
+            match self.done.load(Relaxed) {
+                0 => core::hint::spin_loop(),
+                done => {
+                    self.done.store(0, Relaxed);
+                    return done;
+                }
+            }
+        }
+    }
+}
+
+/// The handler's body, the lock apart.
+macro_rules! body {
+    ($shared:expr, $lock:expr) => {{
+        $shared.registers.write(IRQ_ACK, 1);
+        *$lock += 1;
+        $shared.done.store(now(), Relaxed);
+        IrqReturn::Handled
+    }};
+}
+
+struct Hard(Arc<Shared>);
+
+impl irq::Handler for Hard {
+    fn handle(&self) -> IrqReturn {
+        // SAFETY: Hard-IRQ context.
+        let off = unsafe { LocalInterruptDisabled::assume_disabled() };
+        body!(self.0, self.0.spin.lock_with(off))
+    }
+}
+
+struct Threaded(Arc<Shared>);
+
+impl ThreadedHandler for Threaded {
+    fn handle_threaded(&self) -> IrqReturn {
+        body!(self.0, self.0.mutex.lock())
+    }
+}
+
+struct Lazy(Arc<Shared>);
+
+impl Handler for Lazy {
+    async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
+        body!(self.0, self.0.lazy.lock_irq(irq).await)
+    }
+}
+
+#[derive(Default)]
+struct Series {
+    values: KVec<u64>,
+}
+
+impl Series {
+    /// Keeps the values in order.
+    fn push(&mut self, value: u64) -> Result {
+        let place = self.values.partition_point(|&other| other <= value);
+        self.values.push(value, GFP_KERNEL)?;
+        self.values[place..].rotate_right(1);
+        Ok(())
+    }
+
+    fn print(self, mechanism: &str, vector: &str, case: &str, point: &str) {
+        let (min, p50) = (self.values[0], self.values[self.values.len() / 2]);
+        let max = self.values[self.values.len() - 1];
+        pr_info!(
+            "figure {mechanism} {vector} {case} {point} min {min} p50 {p50} max {max} rounds {}\n",
+            self.values.len()
+        );
+    }
+}
+
+/// Where and how one mechanism is measured.
+struct Run<'a> {
+    shared: &'a Shared,
+    mechanism: &'a str,
+    vector: &'a str,
+    rounds: usize,
+}
+
+impl Run<'_> {
+    fn uncontended(&self) -> Result {
+        let (mut done, mut back) = (Series::default(), Series::default());
+        for _ in 0..self.rounds {
+            let start = now();
+            self.shared.raise();
+            let end = self.shared.take_done();
+            back.push(now() - start)?;
+            done.push(end - start)?;
+        }
+        done.print(self.mechanism, self.vector, "uncontended", "done");
+        back.print(self.mechanism, self.vector, "uncontended", "return");
+        Ok(())
+    }
+
+    /// Lock, raise, unlock, until handler and thread are both done.
+    fn contended<G>(&self, lock: impl Fn() -> G) -> Result {
+        let mut total = Series::default();
+        for _ in 0..self.rounds {
+            let start = now();
+            let guard = lock();
+            self.shared.raise();
+            drop(guard);
+            self.shared.take_done();
+            total.push(now() - start)?;
+        }
+        total.print(self.mechanism, self.vector, "contended-same-cpu", "total");
+        Ok(())
+    }
+
+    /// The thread's side alone.
+    fn pair<G>(&self, lock: impl Fn() -> G) -> Result {
+        let mut pair = Series::default();
+        for _ in 0..self.rounds {
+            let start = now();
+            drop(lock());
+            pair.push(now() - start)?;
+        }
+        pair.print(self.mechanism, "-", "lock-unlock", "total");
+        Ok(())
+    }
+}
+
+fn measure(pdev: &pci::Device<Core<'_>>, rounds: usize) -> Result {
+    let dev: &Device<Bound> = pdev.as_ref();
+    let shared = Arc::pin_init(
+        try_pin_init!(Shared {
+            registers: Registers::map(pdev)?,
+            done: AtomicU64::new(0),
+            spin <- new_spinlock_irq!(0),
+            mutex <- new_mutex!(0),
+            lazy <- lazyirq::new_mutex!(0, "bench"),
+        }? Error),
+        GFP_KERNEL,
+    )?;
+    for (vector, irq_type) in [("msi", IrqType::Msi), ("intx", IrqType::Intx)] {
+        let vectors = pdev.alloc_irq_vectors(1, 1, IrqTypes::default().with(irq_type))?;
+        let run = |mechanism| Run {
+            shared: &shared,
+            mechanism,
+            vector,
+            rounds,
+        };
+        {
+            // SAFETY: It is dropped at the end of this block.
+            let registration = unsafe {
+                irq::Registration::new(
+                    vectors.index(0)?.into(),
+                    Flags::SHARED,
+                    c"lazyirq_bench",
+                    Ok(Hard(shared.clone())),
+                )
+            };
+            let _registration = KBox::pin_init(registration, GFP_KERNEL)?;
+            let run = run("hardirq");
+            run.uncontended()?;
+            run.contended(|| shared.spin.lock())?;
+            run.pair(|| shared.spin.lock())?;
+        }
+        {
+            // SAFETY: It is dropped at the end of this block.
+            let registration = unsafe {
+                irq::ThreadedRegistration::new(
+                    vectors.index(0)?.into(),
+                    Flags::SHARED | Flags::ONESHOT,
+                    c"lazyirq_bench",
+                    Ok(Threaded(shared.clone())),
+                )
+            };
+            let _registration = KBox::pin_init(registration, GFP_KERNEL)?;
+            let run = run("threaded-mutex");
+            run.uncontended()?;
+            run.contended(|| shared.mutex.lock())?;
+            run.pair(|| shared.mutex.lock())?;
+        }
+        {
+            let _registration = lazyirq::register(
+                dev,
+                vectors.index(0)?.into(),
+                Options::new(c"lazyirq_bench", Ipl::from_const::<5>()).shared(),
+                Lazy(shared.clone()),
+            )?;
+            let run = run("lazy");
+            run.uncontended()?;
+            run.contended(|| shared.lazy.lock())?;
+            run.pair(|| shared.lazy.lock())?;
+        }
+    }
+    Ok(())
+}
+
+struct Bench;
+
+kernel::pci_device_table!(
+    TABLE,
+    <Bench as pci::Driver>::IdInfo,
+    // The kernel crate's list of vendors has no QEMU, so the class it is, and a look in probe.
+    [(pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
+);
+
+impl pci::Driver for Bench {
+    type IdInfo = ();
+    type Data<'bound> = Bench;
+    const ID_TABLE: pci::IdTable<Self::IdInfo> = &TABLE;
+
+    fn probe<'bound>(
+        pdev: &'bound pci::Device<Core<'_>>,
+        _info: Option<&'bound Self::IdInfo>,
+    ) -> impl PinInit<Bench, Error> + 'bound {
+        if pdev.vendor_id().as_raw() != 0x1234 || pdev.device_id() != 0x11e8 {
+            return Err(ENODEV);
+        }
+        pdev.enable_device_mem()?;
+        pdev.set_master();
+        let rounds: u32 = module_parameters::rounds.value();
+        let result = measure(pdev, rounds.max(1) as usize);
+        pr_info!("measured: {result:?}\n");
+        result?;
+        Ok(Bench)
+    }
+}
+
+kernel::module_pci_driver! {
+    type: Bench,
+    name: "lazyirq_bench",
+    authors: ["The lazyirq developers"],
+    description: "Instruction counts of interrupt mechanisms, on QEMU's edu device",
+    license: "GPL v2",
+    params: {
+        rounds: u32 {
+            default: 1000,
+            description: "How often each case is measured",
+        },
+    },
+}

@@ -1,0 +1,28 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Unloading: the core stays while a driver uses it, and a driver's unloading
+# waits for its blocked handler.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/driver.sh"
+
+ktap_print_header
+ktap_set_plan 14
+
+core_stays() { ! rmmod lazyirq 2>/dev/null && loaded lazyirq; }
+for intx in 0 1; do
+	check "the driver loads (intx=$intx)" start intx=$intx
+	check "the core cannot be unloaded under it" core_stays
+	check "a handler blocks" hold a 1
+	raise plain
+	check "it waits" stat_becomes blocked 1
+	rmmod lazyirq_test &
+	unloader=$!
+	# The interrupt leaves debugfs as the first thing that unloading does.
+	stopping() { [ -z "$(irqs)" ]; }
+	check "unloading has begun" within stopping
+	waits() { kill -0 $unloader && loaded lazyirq_test; }
+	check "unloading waits for the handler" waits
+	finished() { release && wait $unloader && ! loaded lazyirq_test && rmmod lazyirq; }
+	check "and is done after the release" finished
+done
+ktap_finished
