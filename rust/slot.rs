@@ -314,7 +314,12 @@ impl Head {
         // SAFETY: The poll is over, it will not be polled again, and this context ran it.
         unsafe { (self.drop_future)(self) };
         self.started.set(false);
-        self.mask();
+        let irq = self.irq();
+        let mask = !self.continuation.load().is_masked();
+        if mask {
+            self.mask();
+        }
+        // From `die` on the slot may be gone.
         let before = if phase == Phase::Idle {
             self.continuation.die()
         } else {
@@ -322,8 +327,10 @@ impl Head {
             // SAFETY: This is the ithread, which is bound to the continuation's home.
             unsafe { ithread::finished_if(home, ipl, || (true, self.continuation.die())) }
         };
-        if before.is_masked() {
-            self.unmask(); // Once is enough, and one is what `is_masked` stands for.
+        if mask && before.is_masked() {
+            // An interrupt on another CPU was faster. Once is what `is_masked` stands for.
+            // SAFETY: Undoes the masking above.
+            unsafe { bindings::enable_irq(irq) };
         }
         if before.is_waited_for() {
             wake_waiters(self);
