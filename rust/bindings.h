@@ -7,7 +7,10 @@
 #define LAZYIRQ_BINDINGS_H
 
 #include <linux/jump_label.h>
+#include <linux/kthread.h>
+#include <linux/lockdep.h>
 #include <linux/percpu.h>
+#include <linux/rtmutex.h>
 #include <linux/sched.h>
 #include <linux/smpboot.h>
 #include <linux/spinlock.h>
@@ -28,20 +31,46 @@ void lazyirq_enable_latency(bool on);
 
 int lazyirq_this_level(void);
 void lazyirq_set_level(int level);
+void lazyirq_set_level_of(unsigned int cpu, int level);
+void lazyirq_on_each_cpu(void (*f)(unsigned int cpu, unsigned int arg), unsigned int arg);
 unsigned int lazyirq_this_cpu(void);
-unsigned long lazyirq_irq_save(void);
-void lazyirq_irq_restore(unsigned long flags);
+unsigned int lazyirq_next_online_cpu(unsigned int cpu);
+void lazyirq_irq_off(void);
+void lazyirq_irq_on(void);
 
 struct task_struct **lazyirq_ithread_store(unsigned int ipl);
 struct task_struct *lazyirq_ithread(unsigned int cpu, unsigned int ipl);
-int lazyirq_set_fifo(unsigned int priority);
+int lazyirq_set_fifo(struct task_struct *task, unsigned int priority);
 unsigned long lazyirq_switches(void);
 void lazyirq_non_block_start(void);
 void lazyirq_non_block_end(void);
 
-void lazyirq_raw_spin_init(raw_spinlock_t *lock);
 unsigned long lazyirq_raw_spin_lock(raw_spinlock_t *lock);
 void lazyirq_raw_spin_unlock(raw_spinlock_t *lock, unsigned long flags);
+extern struct lock_class_key lazyirq_spin_classes[2];
+
+/* So many locks of a handler are known to lockdep at a time. */
+#define LAZYIRQ_HELD 4
+
+void lazyirq_lockdep_acquire(struct lockdep_map *map, bool shared, bool trying);
+void lazyirq_lockdep_release(struct lockdep_map *map);
+void lazyirq_lockdep_handler(struct lockdep_map **held, struct lockdep_map *map, bool shared);
+
+/* Above all interrupt threads, to dispatch what is lent to whom. */
+#define LAZYIRQ_DISPATCH_FIFO 61
+
+int lazyirq_lending_start(void);
+void lazyirq_lending_stop(void);
+void lazyirq_look_in(u64 ns);
+void lazyirq_dispatch(void);
+void lazyirq_grow(void);
+
+struct kthread_worker *lazyirq_worker(unsigned int number);
+void lazyirq_work_init(struct kthread_work *work, kthread_work_func_t func);
+void lazyirq_loan_init(struct rt_mutex *mutex);
+void lazyirq_loan_owe(struct rt_mutex *mutex, struct task_struct *task);
+void lazyirq_loan_wait(struct rt_mutex *mutex);
+void lazyirq_loan_repay(struct rt_mutex *mutex);
 
 bool lazyirq_line_is_level(unsigned int irq);
 void lazyirq_mask_at_once(unsigned int irq);

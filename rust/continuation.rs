@@ -61,6 +61,10 @@ pub(crate) enum Phase {
 
 /// One value of the word.
 ///
+/// # Invariants
+///
+/// Its phase is that of a [`Phase`].
+///
 /// | bits | meaning |
 /// |---|---|
 /// | 31 | busy: the lazy path may not start it. The phase is not Idle, or bit 26 or 27 is set |
@@ -88,15 +92,9 @@ impl State {
     const EVENTS: u32 = 0xffff << Self::EVENTS_SHIFT;
 
     pub(crate) fn phase(self) -> Phase {
-        match (self.0 & Self::PHASE) >> Self::PHASE_SHIFT {
-            0 => Phase::Idle,
-            1 => Phase::Armed,
-            2 => Phase::Notified,
-            3 => Phase::Parked,
-            4 => Phase::Queued,
-            5 => Phase::Running,
-            _ => Phase::Dead,
-        }
+        let phase = (self.0 & Self::PHASE) >> Self::PHASE_SHIFT;
+        // SAFETY: The bits are written by `with` alone, from a `Phase`.
+        unsafe { core::mem::transmute::<u32, Phase>(phase) }
     }
 
     pub(crate) fn events(self) -> u32 {
@@ -114,6 +112,11 @@ impl State {
     /// Is it stopped or dead, so that no interrupt starts it any more?
     pub(crate) fn is_refusing(self) -> bool {
         self.is_stopped() || self.phase() == Phase::Dead
+    }
+
+    /// Is there nothing but the phase and the IPL?
+    fn is_undisturbed(self) -> bool {
+        self.0 & (Self::STOPPED | Self::WAITED | Self::MASKED | Self::EVENTS) == 0
     }
 
     pub(crate) fn is_waited_for(self) -> bool {
@@ -187,7 +190,7 @@ pub(crate) enum Done {
 pub(crate) struct Continuation(AtomicU32);
 
 impl Continuation {
-    pub(crate) const fn new(ipl: u8) -> Self {
+    pub(crate) fn new(ipl: u8) -> Self {
         Self(AtomicU32::new(ipl as u32))
     }
 
@@ -199,11 +202,13 @@ impl Continuation {
         self.0.load(Acquire) as i32 > level
     }
 
+    /// The `Acquire` pairs with the `Release` of the transition that led there.
     pub(crate) fn load(&self) -> State {
         State(self.0.load(Acquire))
     }
 
-    /// Applies `change` until it sticks, and returns the state before; `None` leaves the word alone.
+    /// Applies `change` until it sticks, and returns the state before; `None` leaves the word alone,
+    /// and is no more than a `load`.
     fn update(&self, change: impl Fn(State) -> Option<State>) -> State {
         let change = |word| change(State(word)).map(|state| state.0);
         match self.0.fetch_update(AcqRel, Acquire, change) {
@@ -232,7 +237,10 @@ impl Continuation {
         let old = self.update(|state| match state.phase() {
             Phase::Armed | Phase::Running => Some(state.with(Phase::Notified)),
             Phase::Parked => Some(state.with(Phase::Queued)),
-            _ => None,
+            // Written all the same. So either 6 comes later, pairs with this, and its poll sees what
+            // it waited for; or 6 came first, and the handler is not found Queued here. With a mere
+            // load neither need be so, and nobody would wake it.
+            _ => Some(state),
         });
         old.phase() == Phase::Parked
     }
@@ -284,8 +292,11 @@ impl Continuation {
     }
 
     /// 6: the ithread takes it from the queue.
+    ///
+    /// Nobody else leaves Queued, so the phase can be added to.
     pub(crate) fn run(&self) {
-        self.update(|state| Some(state.with(Phase::Running)));
+        const STEP: u32 = (Phase::Running as u32 - Phase::Queued as u32) << State::PHASE_SHIFT;
+        self.0.fetch_add(STEP, AcqRel);
     }
 
     /// A lazy path is done that was armed, stopped or waited for meanwhile. What it was armed for is
@@ -297,9 +308,11 @@ impl Continuation {
     /// 8, 10: a handler is done in the ithread.
     pub(crate) fn done(&self) -> Done {
         let done = |state: State| {
-            // Events first: a level line that is unmasked before its event is answered fires at
-            // once, is masked again, and its handler never runs.
-            if state.events() > 0 {
+            if state.is_undisturbed() {
+                Done::Idle
+            } else if state.events() > 0 {
+                // Events first: a level line that is unmasked before its event is answered fires
+                // at once, is masked again, and its handler never runs.
                 Done::Again
             } else if state.is_masked() && !state.is_stopped() {
                 // What is being stopped leaves its line masked until it is freed: whatever still

@@ -2,15 +2,17 @@
 
 //! What a driver writes: the handler, and what it may await.
 
-use crate::slot::Head;
+use crate::{bindings, slot::Head};
 use core::{
     future::Future,
+    mem::size_of,
     pin::Pin,
     task::{Context, Poll},
 };
 use kernel::{
     device::{Bound, Device},
     irq::IrqReturn,
+    sync::Completion,
 };
 
 /// An interrupt handler that may block on a lock.
@@ -137,4 +139,27 @@ impl Future for Defer<'_> {
         self.irq.head.defer();
         Poll::Pending
     }
+}
+
+/// Wakes a thread that waits for `completion`, from a handler for instance.
+///
+/// # Context
+///
+/// Any. The kernel crate's `complete_all()` wakes any number of threads, and so is not allowed in
+/// hard-IRQ context on a PREEMPT_RT kernel.
+///
+/// # Examples
+///
+/// ```
+/// # use kernel::{prelude::*, sync::{Arc, Completion}};
+/// let done = Arc::pin_init(Completion::new(), GFP_KERNEL)?;
+/// lazyirq::complete(&done);
+/// done.wait_for_completion();
+/// # Ok::<(), Error>(())
+/// ```
+#[inline]
+pub fn complete(completion: &Completion) {
+    const { assert!(size_of::<Completion>() == size_of::<bindings::completion>()) };
+    // SAFETY: It is a `struct completion` and nothing else, and initialised.
+    unsafe { bindings::complete(core::ptr::from_ref(completion).cast_mut().cast()) };
 }

@@ -2,10 +2,12 @@
 /*
  * The C shim: macros, inline functions and per-CPU data that Rust cannot reach by itself.
  */
+#include <linux/cpu.h>
 #include <linux/export.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
 #include <linux/kernel.h>
+#include <linux/smp.h>
 #include <linux/wait_bit.h>
 #include <uapi/linux/sched/types.h>
 
@@ -39,22 +41,57 @@ void lazyirq_set_level(int level)
 	this_cpu_write(lazyirq_level, level);
 }
 
-unsigned long lazyirq_irq_save(void)
+void lazyirq_set_level_of(unsigned int cpu, int level)
 {
-	unsigned long flags;
-
-	local_irq_save(flags);
-	return flags;
+	per_cpu(lazyirq_level, cpu) = level;
 }
 
-void lazyirq_irq_restore(unsigned long flags)
+struct call {
+	void (*f)(unsigned int cpu, unsigned int arg);
+	unsigned int arg;
+};
+
+static void call_here(void *data)
 {
-	local_irq_restore(flags);
+	struct call *call = data;
+
+	call->f(smp_processor_id(), call->arg);
+}
+
+/* Calls f(cpu, arg) for all CPUs: there, with interrupts off, or here for those that are offline. */
+void lazyirq_on_each_cpu(void (*f)(unsigned int cpu, unsigned int arg), unsigned int arg)
+{
+	struct call call = { f, arg };
+	unsigned int cpu;
+
+	cpus_read_lock();
+	for_each_possible_cpu(cpu) {
+		if (cpu_online(cpu))
+			smp_call_function_single(cpu, call_here, &call, true);
+		else
+			f(cpu, arg);
+	}
+	cpus_read_unlock();
+}
+
+void lazyirq_irq_off(void)
+{
+	local_irq_disable();
+}
+
+void lazyirq_irq_on(void)
+{
+	local_irq_enable();
 }
 
 unsigned int lazyirq_this_cpu(void)
 {
 	return raw_smp_processor_id();
+}
+
+unsigned int lazyirq_next_online_cpu(unsigned int cpu)
+{
+	return cpumask_next_wrap(cpu, cpu_online_mask);
 }
 
 static DEFINE_PER_CPU(struct task_struct *[LAZYIRQ_IPLS], lazyirq_ithreads);
@@ -69,8 +106,8 @@ struct task_struct *lazyirq_ithread(unsigned int cpu, unsigned int ipl)
 	return per_cpu(lazyirq_ithreads, cpu)[ipl];
 }
 
-/* Makes the calling thread SCHED_FIFO; sched_set_fifo() knows one priority only. */
-int lazyirq_set_fifo(unsigned int priority)
+/* sched_set_fifo() knows one priority only. */
+int lazyirq_set_fifo(struct task_struct *task, unsigned int priority)
 {
 	struct sched_attr attr = {
 		.size = sizeof(attr),
@@ -78,7 +115,7 @@ int lazyirq_set_fifo(unsigned int priority)
 		.sched_priority = priority,
 	};
 
-	return sched_setattr_nocheck(current, &attr);
+	return sched_setattr_nocheck(task, &attr);
 }
 
 /* How often the calling thread has been switched out so far. */
@@ -97,11 +134,8 @@ void lazyirq_non_block_end(void)
 	non_block_end();
 }
 
-void lazyirq_raw_spin_init(raw_spinlock_t *lock)
-{
-	raw_spin_lock_init(lock);
-}
-EXPORT_SYMBOL_GPL(lazyirq_raw_spin_init);
+struct lock_class_key lazyirq_spin_classes[2];
+EXPORT_SYMBOL_GPL(lazyirq_spin_classes);
 
 unsigned long lazyirq_raw_spin_lock(raw_spinlock_t *lock)
 {

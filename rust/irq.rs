@@ -219,6 +219,17 @@ impl<H> Drop for OwnedSlot<H> {
 /// `head` is that of a leaked `KBox<Slot<H, F, M>>` that nobody uses any more.
 unsafe fn free<H, F, M>(head: NonNull<Head>) {
     // SAFETY: By the requirement.
+    let this = unsafe { head.as_ref() };
+    if this.waits.get() > 0 {
+        // It has forgotten the future instead of dropping it.
+        pr_err!(
+            "interrupt {} ({}): its handler is still in a lock's queue; its memory is not freed\n",
+            this.irq(),
+            crate::debugfs::text(this.stats.name)
+        );
+        return;
+    }
+    // SAFETY: By the requirement.
     drop(unsafe { Pin::from(KBox::from_raw(head.cast::<Slot<H, F, M>>().as_ptr())) });
 }
 

@@ -15,7 +15,7 @@ use crate::{
     bindings,
     ipl::Ipl,
     percpu,
-    primitive::{AtomicPtr, Relaxed},
+    primitive::{Acquire, AtomicPtr, AtomicU32, Relaxed, Release},
     runqueue::RunQueue,
     slot::Head,
 };
@@ -29,9 +29,15 @@ const _: () = assert!(Ipl::COUNT == bindings::LAZYIRQ_IPLS as usize);
 
 /// What one ithread works on.
 struct Work {
-    runnable: RunQueue,
+    /// The ithread: null until it is known, or if there is none.
+    thread: AtomicPtr<bindings::task_struct>,
+    runnable: RunQueue<Head>,
+    /// So many continuations of this CPU have been taken over by others since it last looked.
+    moved: AtomicU32,
     /// How often the thread had been switched out when it last took a continuation. Its own.
     switches: Cell<usize>,
+    /// The continuation for whose sake the thread runs at a higher priority; see [`Boost`].
+    boosted_for: AtomicPtr<Head>,
 }
 
 /// How many continuations of each IPL are unfinished: blocked, queued or running.
@@ -47,14 +53,15 @@ impl Unfinished {
         levels: 0,
     };
 
+    // Neither can overflow: there are not so many handlers, and each is counted once.
     fn add(&mut self, ipl: usize) -> i32 {
-        self.counts[ipl] += 1;
+        self.counts[ipl] = self.counts[ipl].wrapping_add(1);
         self.levels |= 1 << ipl;
         self.level()
     }
 
-    fn remove(&mut self, ipl: usize) -> i32 {
-        self.counts[ipl] -= 1;
+    fn remove(&mut self, ipl: usize, count: u32) -> i32 {
+        self.counts[ipl] = self.counts[ipl].wrapping_sub(count);
         if self.counts[ipl] == 0 {
             self.levels &= !(1 << ipl);
         }
@@ -108,41 +115,84 @@ pub(crate) unsafe fn unfinished(id: u32, ipl: usize) {
 ///
 /// The caller is a thread of the CPU `id`, bound to it.
 pub(crate) unsafe fn finished_if<R>(id: u32, ipl: usize, done: impl FnOnce() -> (bool, R)) -> R {
-    // SAFETY: Restored below.
-    let flags = unsafe { bindings::lazyirq_irq_save() };
+    // SAFETY: A thread, which has them on; they are so again below.
+    unsafe { bindings::lazyirq_irq_off() };
     let (finished, result) = done();
     if finished {
         // SAFETY: By the requirement this is its CPU; interrupts are off.
-        let level = unsafe { (*cpu(id).unfinished.get()).remove(ipl) };
+        let level = unsafe { (*cpu(id).unfinished.get()).remove(ipl, 1) };
         percpu::set_level(level);
     }
-    // SAFETY: They are what was saved above.
-    unsafe { bindings::lazyirq_irq_restore(flags) };
+    // SAFETY: As above.
+    unsafe { bindings::lazyirq_irq_on() };
     result
 }
 
-/// Queues a continuation on the CPU `id` and wakes its ithread.
+/// Queues a continuation on its home CPU and wakes the ithread there; or on another one, if its home
+/// is offline.
 ///
 /// With interrupts off, or in that ithread itself: as soon as the continuation is queued it may be
 /// done, its registration dropped, and the thread told to end. But a thread's memory goes after an
 /// RCU grace period only, and a thread that has ended is not woken.
-pub(crate) fn enqueue(head: &Head, id: u32) {
+pub(crate) fn enqueue(head: &Head, home: u32) {
     let ipl = usize::from(head.stats.ipl);
-    // SAFETY: The ithreads of an IPL are there while a handler of it is registered, and this one
-    // is unfinished.
-    let thread = unsafe { bindings::lazyirq_ithread(id, ipl as u32) };
-    cpu(id).work[ipl].runnable.push(head);
-    // SAFETY: Its memory is there, as said above.
-    unsafe { bindings::wake_up_process(thread) };
+    let mut id = home;
+    loop {
+        // The ithreads of an IPL are there while a handler of it is registered, and this one is
+        // unfinished. On a CPU that has come since, it may just not be known yet.
+        let work = &cpu(id).work[ipl];
+        let thread = work.thread.load(Relaxed);
+        if !thread.is_null() && work.runnable.push(head) {
+            // SAFETY: Its memory is there, as said above.
+            unsafe { bindings::wake_up_process(thread) };
+            return;
+        }
+        // One CPU at least is online, and stays so until it has closed its queue.
+        // SAFETY: Any context.
+        id = unsafe { bindings::lazyirq_next_online_cpu(id) };
+    }
+}
+
+/// This CPU takes over a continuation of another's, which was offline when that became runnable.
+///
+/// # Safety
+///
+/// The caller is the ithread of `ipl` on the CPU `id`, and has taken `head` from its queue.
+#[cold]
+unsafe fn take_over(head: &Head, id: u32, ipl: usize) {
+    let old = head.home();
+    head.set_home(id);
+    // SAFETY: A thread, which has interrupts on. In between they are off, on its CPU.
+    unsafe {
+        bindings::lazyirq_irq_off();
+        unfinished(id, ipl);
+        bindings::lazyirq_irq_on();
+    }
+    // The other CPU's count is its own to change.
+    cpu(old).work[ipl].moved.fetch_add(1, Release);
+    // SAFETY: The ithreads of this IPL are there; one that sleeps since its CPU is offline goes on
+    // to do so.
+    unsafe { bindings::wake_up_process(cpu(old).work[ipl].thread.load(Relaxed)) };
 }
 
 /// # Safety
 ///
-/// To be called by smpboot, in the ithread of `IPL` on the CPU `id`. So are the next two.
+/// To be called by smpboot, in the ithread of `IPL` on the CPU `id`. So are the next four.
 unsafe extern "C" fn should_run<const IPL: usize>(id: u32) -> i32 {
     // What is queued after this look wakes the thread: `wake_up_process` and the thread's going to
     // sleep are fully ordered.
-    (!cpu(id).work[IPL].runnable.is_empty()).into()
+    let work = &cpu(id).work[IPL];
+    (!work.runnable.is_empty() || work.moved.load(Relaxed) != 0).into()
+}
+
+/// How often a thread has been switched out so far.
+///
+/// # Safety
+///
+/// It is there.
+unsafe fn switched_out(thread: *const bindings::task_struct) -> usize {
+    // SAFETY: By the requirement.
+    unsafe { (*thread).nvcsw.wrapping_add((*thread).nivcsw) }
 }
 
 /// # Safety
@@ -152,12 +202,12 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
     let work = &cpu(id).work[IPL];
     // SAFETY: This is the queue's ithread.
     let Some(head) = (unsafe { work.runnable.pop() }) else {
-        return;
+        return forget_moved(work, id, IPL);
     };
-    // SAFETY: Reads the running thread's own counters.
-    let now = unsafe { bindings::lazyirq_switches() };
+    // SAFETY: It is the running thread.
+    let now = unsafe { switched_out(work.thread.load(Relaxed)) };
     // Each was one switch away from the thread, and one to it.
-    let switches = 2 * now.wrapping_sub(work.switches.replace(now)) as u64;
+    let switches = now.wrapping_sub(work.switches.replace(now)).wrapping_mul(2) as u64;
 
     // Sleeping in a handler is a bug that the kernel reports in hard-IRQ context only. This makes
     // it report the same here.
@@ -168,26 +218,139 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
     };
     // SAFETY: What is in a queue is Queued, and so alive; it is out of the queue now, so that
     // nobody else runs it.
-    unsafe { (*head).resume(switches) };
+    unsafe {
+        if (*head).home() != id {
+            take_over(&*head, id, IPL);
+        }
+        (*head).resume(switches);
+    }
     // SAFETY: As above.
     #[cfg(CONFIG_DEBUG_ATOMIC_SLEEP)]
     unsafe {
         bindings::lazyirq_non_block_end()
     };
+    // Whoever boosts has seen that the handler has not released the lock for which it is boosted,
+    // and it had to take the lock's turnstile's lock for that: so this is seen.
+    if ptr::eq(work.boosted_for.load(Relaxed), head) {
+        Boost::end::<IPL>(work);
+    }
+}
+
+global_lock! {
+    // SAFETY: Initialised in `Ithreads::new`, before the first registration.
+    unsafe(uninit) static BOOSTED: Mutex<()> = ();
+}
+
+/// An ithread is to run at a higher priority until it has run a certain continuation, which has a
+/// lock that somebody of that priority waits for.
+pub(crate) struct Boost {
+    home: u32,
+    ipl: usize,
+    head: *mut Head,
+    fifo: u32,
+}
+
+impl Boost {
+    /// `None` if the ithread's own priority will do. The caller keeps the continuation from releasing
+    /// the lock.
+    pub(crate) fn new(head: &Head, fifo: u32) -> Option<Self> {
+        let (home, ipl) = (head.home(), usize::from(head.stats.ipl));
+        if fifo <= Ipl::FIFO_BASE + u32::from(head.stats.ipl) {
+            return None;
+        }
+        let head = ptr::from_ref(head).cast_mut();
+        cpu(home).work[ipl].boosted_for.store(head, Relaxed);
+        Some(Self {
+            home,
+            ipl,
+            head,
+            fifo,
+        })
+    }
+
+    /// Thread, may sleep.
+    pub(crate) fn perform(self) {
+        let _boosted = BOOSTED.lock();
+        let work = &cpu(self.home).work[self.ipl];
+        // Not if it has run by now. If it has not, its thread cannot end before it is back in `end`.
+        if ptr::eq(work.boosted_for.load(Relaxed), self.head) {
+            // SAFETY: The thread is there, as said.
+            unsafe {
+                bindings::lazyirq_set_fifo(work.thread.load(Relaxed), self.fifo);
+            }
+        }
+    }
+
+    /// The ithread has run the continuation.
+    #[cold]
+    fn end<const IPL: usize>(work: &Work) {
+        let _boosted = BOOSTED.lock();
+        work.boosted_for.store(ptr::null_mut(), Relaxed);
+        set_own_priority::<IPL>();
+    }
+}
+
+/// The ithread's own.
+fn set_own_priority<const IPL: usize>() -> c_int {
+    // SAFETY: Sets the running thread's priority.
+    unsafe { bindings::lazyirq_set_fifo(bindings::get_current(), Ipl::FIFO_BASE + IPL as u32) }
+}
+
+/// The continuations that others have taken over do not count here any more.
+#[cold]
+fn forget_moved(work: &Work, id: u32, ipl: usize) {
+    // SAFETY: A thread, which has interrupts on. In between they are off, on its CPU.
+    unsafe {
+        bindings::lazyirq_irq_off();
+        let moved = work.moved.swap(0, Acquire);
+        percpu::set_level((*cpu(id).unfinished.get()).remove(ipl, moved));
+        bindings::lazyirq_irq_on();
+    }
+}
+
+/// The CPU goes offline.
+///
+/// # Safety
+///
+/// See `should_run`.
+unsafe extern "C" fn park<const IPL: usize>(id: u32) {
+    let queue = &cpu(id).work[IPL].runnable;
+    // SAFETY: This is the queue's ithread; it was opened when the CPU came, or not yet closed.
+    unsafe { queue.close() };
+    // SAFETY: As above.
+    while let Some(head) = unsafe { queue.pop() } {
+        // SAFETY: What is in a queue is Queued, and so alive.
+        enqueue(unsafe { &*head }, id);
+    }
+}
+
+/// The CPU is back.
+///
+/// # Safety
+///
+/// See `should_run`.
+unsafe extern "C" fn unpark<const IPL: usize>(id: u32) {
+    // SAFETY: This is the queue's ithread.
+    unsafe { cpu(id).work[IPL].runnable.open() };
 }
 
 /// # Safety
 ///
 /// See `should_run`.
 unsafe extern "C" fn setup<const IPL: usize>(id: u32) {
-    // SAFETY: Sets the running thread's own priority.
-    let ret = unsafe { bindings::lazyirq_set_fifo(Ipl::FIFO_BASE + IPL as u32) };
+    let work = &cpu(id).work[IPL];
+    // SAFETY: There is a running thread.
+    let thread = unsafe { bindings::get_current() };
+    // SAFETY: As above.
+    work.switches.set(unsafe { switched_out(thread) });
+    work.thread.store(thread, Relaxed);
+    let ret = set_own_priority::<IPL>();
     if ret != 0 {
         pr_warn!("no SCHED_FIFO for the interrupt thread of IPL {IPL} on CPU {id}: {ret}\n");
     }
-    // SAFETY: Reads the running thread's own counters.
-    let now = unsafe { bindings::lazyirq_switches() };
-    cpu(id).work[IPL].switches.set(now);
+    // SAFETY: This is the queue's ithread. It is closed if the last one ended while its CPU was
+    // offline.
+    unsafe { work.runnable.open() };
 }
 
 /// The description of one IPL's threads, which smpboot keeps in a list while they are there.
@@ -203,6 +366,8 @@ impl Threads {
         threads.thread_should_run = Some(should_run::<IPL>);
         threads.thread_fn = Some(run::<IPL>);
         threads.setup = Some(setup::<IPL>);
+        threads.park = Some(park::<IPL>);
+        threads.unpark = Some(unpark::<IPL>);
         threads.thread_comm = kernel::str::as_char_ptr_in_const_context(name);
         Self(UnsafeCell::new(threads))
     }
@@ -246,6 +411,11 @@ impl Use {
                 pr_err!("no interrupt threads for IPL {index}: error {ret}\n");
             }
             kernel::error::to_result(ret)?;
+            for id in 0..kernel::cpu::nr_cpu_ids() {
+                // SAFETY: It is the number of a CPU, and an IPL.
+                let thread = unsafe { bindings::lazyirq_ithread(id, index as u32) };
+                cpu(id).work[index].thread.store(thread, Relaxed);
+            }
         }
         users[index] += 1;
         Ok(Self(ipl))
@@ -259,8 +429,27 @@ impl Drop for Use {
         users[index] -= 1;
         if users[index] == 0 {
             // SAFETY: It was registered by the first use, and no continuation needs it any more.
-            unsafe { bindings::smpboot_unregister_percpu_thread(THREADS[index].0.get()) };
+            // `none_left` is called as it has to be.
+            unsafe {
+                bindings::smpboot_unregister_percpu_thread(THREADS[index].0.get());
+                bindings::lazyirq_on_each_cpu(Some(none_left), index as u32);
+            }
         }
+    }
+}
+
+/// Nothing of this IPL is left on the CPU. What others have taken over may still have counted.
+///
+/// # Safety
+///
+/// To be called on the CPU `id` with interrupts off, or while it is offline; nothing of the IPL is
+/// registered.
+unsafe extern "C" fn none_left(id: u32, ipl: u32) {
+    let moved = cpu(id).work[ipl as usize].moved.swap(0, Acquire);
+    // SAFETY: By the requirement nobody else is at it.
+    unsafe {
+        let level = (*cpu(id).unfinished.get()).remove(ipl as usize, moved);
+        bindings::lazyirq_set_level_of(id, level);
     }
 }
 
@@ -272,14 +461,20 @@ pub(crate) struct Ithreads {
 impl Ithreads {
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, from the module's init.
-        unsafe { USERS.init() };
+        unsafe {
+            USERS.init();
+            BOOSTED.init();
+        }
         let count = kernel::cpu::nr_cpu_ids() as usize;
         let mut cpus = KVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
             let cpu = Cpu {
                 work: core::array::from_fn(|_| Work {
+                    thread: AtomicPtr::new(ptr::null_mut()),
                     runnable: RunQueue::new(),
+                    moved: AtomicU32::new(0),
                     switches: Cell::new(0),
+                    boosted_for: AtomicPtr::new(ptr::null_mut()),
                 }),
                 unfinished: UnsafeCell::new(Unfinished::NONE),
             };

@@ -3,11 +3,12 @@
 //! Lazy interrupt threads: interrupt handlers that run at hard-IRQ speed and may block on a lock.
 //!
 //! A [`Handler`] starts in hard-IRQ context, on the context of whatever was interrupted. If it
-//! meets a [`Mutex`] that somebody holds, it blocks: its state is kept where it lies, what was
-//! interrupted goes on at once, and when the mutex is released the handler goes on from there in
+//! meets a [`Mutex`] or [`RwLock`] that somebody holds, it blocks: its state is kept where it lies,
+//! what was interrupted goes on at once, and when the lock is released the handler goes on from there in
 //! an interrupt thread, of which there is one for each CPU and interrupt priority level ([`Ipl`]).
 //!
-//! A driver implements [`Handler`], calls [`register`], and shares its data in a [`Mutex`].
+//! A driver implements [`Handler`], calls [`register`], and shares its data in a [`Mutex`]
+//! or a [`RwLock`].
 
 use kernel::prelude::*;
 
@@ -27,12 +28,15 @@ mod stats;
 mod stock;
 mod sync;
 
-pub use handler::{Defer, Handler, Interrupt};
+pub use handler::{complete, Defer, Handler, Interrupt};
 pub use ipl::Ipl;
 pub use irq::{register, Options, Registration};
 pub use kernel::irq::IrqReturn;
 pub use stock::StockMeter;
-pub use sync::{Guard, IrqGuard, LockIrq, Mutex};
+pub use sync::{
+    Access, Exclusive, Guard, IrqGuard, IrqReadGuard, IrqWriteGuard, Lock, LockIrq, Mutex,
+    ReadGuard, RwLock, Shared, WriteGuard,
+};
 
 module! {
     type: LazyIrq,
@@ -45,18 +49,24 @@ module! {
             default: false,
             description: "Measure the time from hard-IRQ entry to handler done (also in debugfs)",
         },
+        boost_delay_us: u32 {
+            default: 200,
+            description: "Microseconds after which who holds a lock that an interrupt or a real-time thread waits for is lent its priority; 0 for at once",
+        },
     },
 }
 
 struct LazyIrq {
     // Before what they show.
     _files: debugfs::Files,
+    _lending: sync::Lending,
     _ithreads: ithread::Ithreads,
 }
 
 impl kernel::Module for LazyIrq {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let ithreads = ithread::Ithreads::new()?;
+        let lending = sync::Lending::new(module_parameters::boost_delay_us.value())?;
         let files = debugfs::Files::new()?;
         if module_parameters::latency.value() {
             // SAFETY: Thread context, and no lock is held.
@@ -64,6 +74,7 @@ impl kernel::Module for LazyIrq {
         }
         Ok(Self {
             _files: files,
+            _lending: lending,
             _ithreads: ithreads,
         })
     }

@@ -86,5 +86,8 @@ impl Drop for Line {
             // SAFETY: Undoes the masking for this handler.
             unsafe { bindings::enable_irq(head.irq()) };
         }
+        // A handler that waited for several locks at a time may have finished while it was about to
+        // be woken for another one. Whoever wakes it has interrupts off.
+        kernel::sync::rcu::synchronize_rcu();
     }
 }

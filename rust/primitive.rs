@@ -9,9 +9,10 @@
 //! does, and the orderings used here (`Acquire`, `Release`, `AcqRel`, and `Relaxed` for counters)
 //! mean the same under both memory models.
 
+pub(crate) use core::cell::Cell;
 pub(crate) use core::sync::atomic::{
-    AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
+    Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
 
 use crate::bindings;
@@ -19,10 +20,7 @@ use core::{
     cell::UnsafeCell,
     ops::{Deref, DerefMut},
 };
-use kernel::{
-    prelude::*,
-    types::{NotThreadSafe, Opaque},
-};
+use kernel::types::{NotThreadSafe, Opaque};
 
 /// `raw_spin_lock_irqsave` and its counterpart: the functions behind the kernel's macros where there
 /// are any, since a call less counts on the way of a blocked interrupt; else the shim's.
@@ -45,11 +43,16 @@ mod raw_spin {
     };
 }
 
+/// Makes a constructor that statics can use. (The models' primitives cannot be made at compile time:
+/// there it makes a plain function of the same text.)
+macro_rules! const_fn {
+    ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => { $(#[$meta])* $vis const fn $($rest)* };
+}
+pub(crate) use const_fn;
+
 /// A raw spinlock taken with interrupts off: the short critical sections behind the slow paths.
 /// It spins on PREEMPT_RT too.
-#[pin_data]
 pub(crate) struct RawSpinLock<T> {
-    #[pin]
     raw: Opaque<bindings::raw_spinlock_t>,
     data: UnsafeCell<T>,
 }
@@ -60,19 +63,37 @@ unsafe impl<T: Send> Send for RawSpinLock<T> {}
 unsafe impl<T: Send> Sync for RawSpinLock<T> {}
 
 impl<T> RawSpinLock<T> {
-    pub(crate) fn new(data: T) -> impl PinInit<Self> {
-        pin_init!(Self {
-            raw <- Opaque::ffi_init(|slot| {
-                // SAFETY: `slot` is valid, and stays where it is: it is being pinned.
-                unsafe { bindings::lazyirq_raw_spin_init(slot) }
-            }),
+    /// What `__RAW_SPIN_LOCK_UNLOCKED()` makes. All of one `level` are one lockdep class, wherever
+    /// they lie; with one of them held, only those of a lower level may be taken.
+    #[cfg_attr(not(CONFIG_DEBUG_LOCK_ALLOC), allow(unused_variables))]
+    pub(crate) const fn new(data: T, level: usize) -> Self {
+        // SAFETY: Integers and pointers, for all of which zero is a value. Without debugging zero
+        // is an unlocked spinlock on every architecture that the kernel has Rust for.
+        #[cfg_attr(not(CONFIG_DEBUG_SPINLOCK), allow(unused_mut))]
+        let mut raw: bindings::raw_spinlock_t = unsafe { core::mem::zeroed() };
+        #[cfg(CONFIG_DEBUG_SPINLOCK)]
+        {
+            raw.magic = bindings::SPINLOCK_MAGIC;
+            raw.owner_cpu = u32::MAX;
+            raw.owner = core::ptr::without_provenance_mut(usize::MAX);
+        }
+        #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
+        {
+            raw.dep_map.key = (&raw mut bindings::lazyirq_spin_classes)
+                .cast::<bindings::lock_class_key>()
+                .wrapping_add(level);
+            raw.dep_map.name = kernel::str::as_char_ptr_in_const_context(c"lazyirq internal");
+            raw.dep_map.wait_type_inner = bindings::lockdep_wait_type_LD_WAIT_SPIN as u8;
+        }
+        Self {
+            raw: Opaque::new(raw),
             data: UnsafeCell::new(data),
-        })
+        }
     }
 
     #[inline]
     pub(crate) fn lock(&self) -> RawSpinGuard<'_, T> {
-        // SAFETY: `raw` was initialised by `new`, the only constructor.
+        // SAFETY: `raw` is an initialised spinlock: `new` is the only constructor.
         let flags = unsafe { raw_spin::lock(self.raw.get()) };
         RawSpinGuard {
             lock: self,

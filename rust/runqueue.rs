@@ -4,72 +4,129 @@
 //!
 //! Anybody adds to `incoming`, and so newest first. The ithread takes all of that at once when it
 //! has nothing else left, and turns it round into `ready`: what comes later belongs behind it.
+//!
+//! While its CPU is offline the queue is closed. That is a value of `incoming` as well, so that what
+//! comes at that moment is either found by the ithread when it closes the queue, or turned away.
 
-use crate::{
-    primitive::{Acquire, AtomicPtr, Relaxed, Release},
-    slot::Head,
-};
-use core::{cell::Cell, ptr};
+use crate::primitive::{const_fn, Acquire, AtomicPtr, Cell, Relaxed, Release};
+use core::ptr;
+
+/// What can be in a queue: it has room for the next one.
+pub(crate) trait Link {
+    fn next(&self) -> &Cell<*mut Self>;
+}
 
 /// # Invariants
 ///
-/// What is in a queue is Queued, so that it is alive, and in no other queue; its `next` belongs to
-/// whoever is adding it, and then to the ithread. `ready` belongs to the ithread.
-pub(crate) struct RunQueue {
-    incoming: AtomicPtr<Head>,
-    ready: Cell<*mut Head>,
+/// What is in a queue is alive, and in no other queue; its `next` belongs to whoever is adding it,
+/// and then to the ithread. `ready` belongs to the ithread.
+pub(crate) struct RunQueue<T> {
+    incoming: AtomicPtr<T>,
+    ready: Cell<*mut T>,
 }
 
-// SAFETY: By the type invariant; slots are `Sync`.
-unsafe impl Send for RunQueue {}
+// SAFETY: By the type invariant.
+unsafe impl<T: Sync> Send for RunQueue<T> {}
 
-impl RunQueue {
-    pub(crate) const fn new() -> Self {
-        Self {
-            incoming: AtomicPtr::new(ptr::null_mut()),
-            ready: Cell::new(ptr::null_mut()),
+impl<T: Link> RunQueue<T> {
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self {
+                incoming: AtomicPtr::new(ptr::null_mut()),
+                ready: Cell::new(ptr::null_mut()),
+            }
         }
     }
 
-    /// Adds a Queued continuation. Any context. The `Release` pairs with the `Acquire` in `pop`.
-    pub(crate) fn push(&self, head: &Head) {
-        let new = ptr::from_ref(head).cast_mut();
+    /// In `incoming`: nothing is taken any more.
+    fn closed() -> *mut T {
+        ptr::without_provenance_mut(1)
+    }
+
+    /// Adds `item`, or returns false if the queue is closed. Any context.
+    ///
+    /// The `Release` pairs with the `Acquire` in `pop` and `close`.
+    #[must_use]
+    pub(crate) fn push(&self, item: &T) -> bool {
+        let new = ptr::from_ref(item).cast_mut();
         let mut first = self.incoming.load(Relaxed);
-        loop {
-            head.next.set(first);
+        while first != Self::closed() {
+            item.next().set(first);
             match self
                 .incoming
                 .compare_exchange_weak(first, new, Release, Relaxed)
             {
-                Ok(_) => return,
+                Ok(_) => return true,
                 Err(now) => first = now,
             }
         }
+        false
     }
 
     /// The ithread's question. It may miss what is being added.
     pub(crate) fn is_empty(&self) -> bool {
-        self.ready.get().is_null() && self.incoming.load(Relaxed).is_null()
+        self.ready.get().is_null() && self.is_nothing(self.incoming.load(Relaxed))
     }
 
-    /// Takes the continuation that has waited longest.
+    fn is_nothing(&self, incoming: *mut T) -> bool {
+        incoming.is_null() || incoming == Self::closed()
+    }
+
+    /// Takes what has waited longest.
     ///
     /// # Safety
     ///
     /// To be called by the queue's ithread alone.
-    pub(crate) unsafe fn pop(&self) -> Option<*const Head> {
-        if self.ready.get().is_null() {
-            let mut newest = self.incoming.swap(ptr::null_mut(), Acquire);
-            // SAFETY: By the type invariant.
-            while let Some(head) = unsafe { newest.as_ref() } {
-                let older = head.next.replace(self.ready.get());
-                self.ready.set(newest);
-                newest = older;
+    pub(crate) unsafe fn pop(&self) -> Option<*const T> {
+        // Nobody else closes it or takes from it between the look and the taking.
+        if self.ready.get().is_null() && !self.is_nothing(self.incoming.load(Relaxed)) {
+            let newest = self.incoming.swap(ptr::null_mut(), Acquire);
+            // SAFETY: By the type invariant. It was something.
+            if unsafe { (*newest).next().get() }.is_null() {
+                return Some(newest);
             }
+            self.make_ready(newest);
         }
         // SAFETY: By the type invariant.
-        let head = unsafe { self.ready.get().as_ref() }?;
-        self.ready.set(head.next.get());
-        Some(head)
+        let item = unsafe { self.ready.get().as_ref() }?;
+        self.ready.set(item.next().get());
+        Some(item)
+    }
+
+    /// Closes the queue. What is in it can still be popped.
+    ///
+    /// # Safety
+    ///
+    /// To be called by the queue's ithread alone, while it is open.
+    pub(crate) unsafe fn close(&self) {
+        self.make_ready(self.incoming.swap(Self::closed(), Acquire));
+    }
+
+    /// Opens it again, if it is closed.
+    ///
+    /// # Safety
+    ///
+    /// To be called by the queue's ithread alone.
+    pub(crate) unsafe fn open(&self) {
+        if self.incoming.load(Relaxed) == Self::closed() {
+            self.incoming.store(ptr::null_mut(), Relaxed);
+        }
+    }
+
+    /// Puts what came, the newest of it first, behind what is ready.
+    fn make_ready(&self, mut newest: *mut T) {
+        let mut oldest = ptr::null_mut();
+        // SAFETY: By the type invariant.
+        while let Some(item) = unsafe { newest.as_ref() } {
+            let older = item.next().replace(oldest);
+            oldest = newest;
+            newest = older;
+        }
+        let mut end = &self.ready;
+        // SAFETY: As above.
+        while let Some(item) = unsafe { end.get().as_ref() } {
+            end = item.next();
+        }
+        end.set(oldest);
     }
 }

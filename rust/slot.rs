@@ -8,7 +8,9 @@ use crate::{
     continuation::{Arrival, Continuation, Done, Pending, Phase},
     ithread,
     primitive::{AtomicU32, Relaxed},
+    runqueue,
     stats::{self, Stats},
+    sync::Held,
 };
 use core::{
     cell::{Cell, UnsafeCell},
@@ -43,15 +45,17 @@ pub(crate) const UNFINISHED: bindings::irqreturn_t = bindings::irqreturn::IRQ_WA
 /// |---|---|
 /// | `continuation` | anybody, see there |
 /// | `stats` | whoever runs the handler, or its hard-IRQ entry |
-/// | `started`, `deferred` | whoever runs the handler |
+/// | `started`, `deferred`, `waits`, `held` | whoever runs the handler |
 /// | `next` | whoever puts it in a run queue, then the queue's ithread |
-/// | `home` | the hard-IRQ entry, while it makes a continuation of it |
+/// | `home` | the hard-IRQ entry, while it makes a continuation of it; an ithread that takes it over |
 /// | the rest | the registration, before the interrupt is requested |
 pub(crate) struct Head {
     pub(crate) continuation: Continuation,
     /// The future exists. False for an interrupt that is held.
     pub(crate) started: Cell<bool>,
     deferred: Cell<bool>,
+    /// How many locks' queues the handler is in. More than one only if it polls their futures by itself.
+    pub(crate) waits: Cell<u32>,
     /// The line has to be masked while the handler is unfinished: it is level-triggered, or not
     /// known yet.
     pub(crate) level_triggered: AtomicU32,
@@ -59,11 +63,20 @@ pub(crate) struct Head {
     home: AtomicU32,
     pub(crate) entry: Entry,
     device: *const Device<Bound>,
+    /// For lockdep.
+    #[cfg_attr(not(CONFIG_DEBUG_LOCK_ALLOC), allow(dead_code))]
+    pub(crate) held: Held,
     pub(crate) stats: Stats,
     /// Drops the future where it lies.
     drop_future: unsafe fn(*const Head),
     /// The next one in its run queue.
-    pub(crate) next: Cell<*mut Head>,
+    next: Cell<*mut Head>,
+}
+
+impl runqueue::Link for Head {
+    fn next(&self) -> &Cell<*mut Head> {
+        &self.next
+    }
 }
 
 // SAFETY: The cells are touched by one context at a time, as the table says; the state machine
@@ -98,10 +111,12 @@ impl Head {
             continuation: Continuation::new(stats.ipl),
             started: Cell::new(false),
             deferred: Cell::new(false),
+            waits: Cell::new(0),
             level_triggered: AtomicU32::new(1),
             home: AtomicU32::new(0),
             entry,
             device,
+            held: Held::default(),
             stats,
             drop_future,
             next: Cell::new(core::ptr::null_mut()),
@@ -119,8 +134,13 @@ impl Head {
         self.stats.irq
     }
 
-    fn home(&self) -> u32 {
+    pub(crate) fn home(&self) -> u32 {
         self.home.load(Relaxed)
+    }
+
+    /// Another CPU takes the continuation over. Its ithread.
+    pub(crate) fn set_home(&self, cpu: u32) {
+        self.home.store(cpu, Relaxed);
     }
 
     /// The handler defers. In the running handler's context.
@@ -304,8 +324,8 @@ impl Head {
     fn give_up(&self, place: &str) {
         let phase = self.continuation.load().phase();
         pr_err!(
-            "interrupt {} ({}): the handler waits in {} for what is not lazyirq's, which nothing \
-             would end; the interrupt is shut down\n",
+            "interrupt {} ({}): the handler waits in {} for what nothing would ever end; the interrupt \
+             is shut down\n",
             self.irq(),
             crate::debugfs::text(self.stats.name),
             place

@@ -2,8 +2,19 @@
 
 //! The locks that threads and handlers share.
 
+mod lend;
+mod lender;
+mod lock;
+mod lockdep;
 mod mutex;
 mod raw;
+mod rwlock;
+mod sleeper;
 mod turnstile;
+mod wait;
 
-pub use mutex::{Guard, IrqGuard, LockIrq, Mutex};
+pub(crate) use lend::Lending;
+pub use lock::{Access, Exclusive, Guard, IrqGuard, Lock, LockIrq, Shared};
+pub(crate) use lockdep::Held;
+pub use mutex::Mutex;
+pub use rwlock::{IrqReadGuard, IrqWriteGuard, ReadGuard, RwLock, WriteGuard};

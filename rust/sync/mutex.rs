@@ -4,29 +4,25 @@
 
 use crate::{
     handler::Interrupt,
-    sync::{
-        raw::{Owner, RawMutex, Taken},
-        turnstile::{Sleeper, Waiter},
-    },
+    sync::lock::{Exclusive, Guard, IrqGuard, Lock, LockIrq},
 };
-use core::{
-    cell::UnsafeCell,
-    future::Future,
-    marker::{PhantomData, PhantomPinned},
-    ops::{Deref, DerefMut},
-    pin::Pin,
-    task::{Context, Poll},
-};
-use kernel::{bindings, prelude::*, str::CStr, sync::Completion, types::NotThreadSafe};
+use kernel::prelude::*;
+
+/// Makes a [`Lock`] a [`Mutex`].
+pub struct Kind(());
 
 /// A mutex that threads and interrupt handlers share.
 ///
 /// Threads take it with [`lock`](Mutex::lock): they sleep if they have to, and interrupts stay on
 /// while it is held. Handlers take it with [`lock_irq`](Mutex::lock_irq): they block if they have
-/// to, and what they interrupted goes on at once. Uncontended, either is one compare-exchange.
+/// to, and what they interrupted goes on at once. Uncontended, either is one compare-exchange, and
+/// so is the release.
 ///
-/// A release hands the lock straight to the first waiter: interrupts before threads, higher IPLs
-/// before lower, and first come, first served among equals.
+/// A release hands the lock straight to the first waiter: interrupts before threads, higher
+/// priorities before lower, and first come, first served among equals. Who waits lends the priority
+/// to the owner, and to whom that waits for: see [`the architecture`](crate). A thread is lent that
+/// of an ithread (`SCHED_FIFO` 50 + IPL), or of a real-time thread, after `boost_delay_us` (a
+/// parameter of `lazyirq.ko`, in microseconds) at the latest, and until it releases.
 ///
 /// A thread must not sleep for long while it holds one: interrupts wait for it.
 ///
@@ -47,21 +43,13 @@ use kernel::{bindings, prelude::*, str::CStr, sync::Completion, types::NotThread
 /// assert_eq!(*fifo.words.lock(), 1);
 /// # Ok::<(), Error>(())
 /// ```
-#[pin_data]
-pub struct Mutex<T> {
-    #[pin]
-    raw: RawMutex,
-    name: &'static CStr,
-    #[pin]
-    data: UnsafeCell<T>,
-}
+pub type Mutex<T> = Lock<T, Kind>;
 
-// SAFETY: A mutex is as fit to be sent as its data.
-unsafe impl<T: Send> Send for Mutex<T> {}
 // SAFETY: It gives its data to one owner at a time.
-unsafe impl<T: Send> Sync for Mutex<T> {}
+unsafe impl<T: ?Sized + Send> Sync for Lock<T, Kind> {}
 
-/// Makes a [`Mutex`](crate::Mutex), named after the place if no name is given.
+/// Makes a [`Mutex`](crate::Mutex), named after the place if no name is given, with a lockdep class
+/// of its own.
 ///
 /// # Examples
 ///
@@ -74,30 +62,24 @@ unsafe impl<T: Send> Sync for Mutex<T> {}
 #[macro_export]
 macro_rules! new_mutex {
     ($data:expr $(, $name:literal)? $(,)?) => {
-        $crate::Mutex::new($data, ::kernel::optional_name!($($name)?))
+        $crate::Mutex::new(
+            $data,
+            ::kernel::optional_name!($($name)?),
+            ::kernel::static_lock_class!(),
+        )
     };
 }
 
-impl<T> Mutex<T> {
-    /// Makes a mutex; see [`new_mutex!`](crate::new_mutex). The name is for reports.
-    pub fn new(data: T, name: &'static CStr) -> impl PinInit<Self> {
-        pin_init!(Self {
-            raw <- RawMutex::new(),
-            name,
-            data: UnsafeCell::new(data),
-        })
-    }
-
-    /// The mutex's name.
-    pub fn name(&self) -> &'static CStr {
-        self.name
-    }
-
+impl<T: ?Sized> Lock<T, Kind> {
     /// Takes the mutex for a thread, and sleeps while somebody else has it.
     ///
     /// # Context
     ///
     /// Thread, may sleep. Not in a handler: there it is [`lock_irq`](Mutex::lock_irq).
+    ///
+    /// A thread that asks for a mutex that it holds is reported, with its stack, and sleeps for
+    /// ever: there is nothing that this could return. [`lock_interruptible`](Mutex::lock_interruptible)
+    /// returns an error.
     ///
     /// # Examples
     ///
@@ -109,16 +91,34 @@ impl<T> Mutex<T> {
     /// # Ok::<(), Error>(())
     /// ```
     #[inline]
+    #[track_caller]
     pub fn lock(&self) -> Guard<'_, T> {
-        let owner = Owner::thread();
-        if !self.raw.try_take(owner) {
-            sleep(&self.raw, owner);
-        }
-        Guard {
-            mutex: self,
-            owner,
-            _not_send: NotThreadSafe,
-        }
+        self.take()
+    }
+
+    /// Takes the mutex for a thread, and sleeps while somebody else has it, or until a signal comes.
+    ///
+    /// # Context
+    ///
+    /// Thread, may sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` if there was a signal. `EDEADLK` if the thread has the mutex itself, or waits for one
+    /// who waits, directly or not, for a lock that it has; that is reported with the locks' names.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kernel::prelude::*;
+    /// # let lock = KBox::pin_init(lazyirq::new_mutex!(5u32, "five"), GFP_KERNEL)?;
+    /// *lock.lock_interruptible()? += 1;
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[inline]
+    #[track_caller]
+    pub fn lock_interruptible(&self) -> Result<Guard<'_, T>> {
+        self.take_interruptible()
     }
 
     /// Takes the mutex for a thread if it is free.
@@ -136,39 +136,10 @@ impl<T> Mutex<T> {
     /// assert!(first.is_some() && lock.try_lock().is_none());
     /// # Ok::<(), Error>(())
     /// ```
+    #[must_use = "the lock is released at once if the guard is not kept"]
     #[inline]
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
-        let owner = Owner::thread();
-        // Lazily: a guard that is made releases.
-        self.raw.try_take(owner).then(|| Guard {
-            mutex: self,
-            owner,
-            _not_send: NotThreadSafe,
-        })
-    }
-
-    /// Does somebody wait for the mutex? For a thread that holds it for long and may let others
-    /// in between.
-    ///
-    /// # Context
-    ///
-    /// Any. The answer may be out of date at once.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use kernel::prelude::*;
-    /// # let lock = KBox::pin_init(lazyirq::new_mutex!(5u32, "five"), GFP_KERNEL)?;
-    /// let mut five = lock.lock();
-    /// if lock.is_contended() {
-    ///     drop(five);
-    ///     five = lock.lock();
-    /// }
-    /// # Ok::<(), Error>(())
-    /// ```
-    #[inline]
-    pub fn is_contended(&self) -> bool {
-        self.raw.has_waiters()
+        self.try_take_thread()
     }
 
     /// Takes the mutex for a handler, and blocks it while somebody else has it.
@@ -179,8 +150,9 @@ impl<T> Mutex<T> {
     ///
     /// # Errors
     ///
-    /// A handler that asks for a mutex that it holds would wait for itself. That is reported with
-    /// both names, and the interrupt is shut down.
+    /// A handler that asks for a mutex that it holds would wait for itself; so would one that is
+    /// waited for, directly or not, by the mutex's owner. That is reported with the locks' names,
+    /// what the handler holds is released, and its interrupt is shut down.
     ///
     /// # Examples
     ///
@@ -192,13 +164,8 @@ impl<T> Mutex<T> {
     /// }
     /// ```
     #[inline]
-    pub fn lock_irq<'a>(&'a self, irq: Interrupt<'a>) -> LockIrq<'a, T> {
-        LockIrq {
-            mutex: self,
-            irq,
-            waiter: None,
-            _pin: PhantomPinned,
-        }
+    pub fn lock_irq<'a>(&'a self, irq: Interrupt<'a>) -> LockIrq<'a, T, Kind, Exclusive> {
+        self.ask(irq)
     }
 
     /// Takes the mutex for a handler if it is free.
@@ -218,194 +185,9 @@ impl<T> Mutex<T> {
     ///     }
     /// }
     /// ```
+    #[must_use = "the lock is released at once if the guard is not kept"]
     #[inline]
     pub fn try_lock_irq<'a>(&'a self, irq: Interrupt<'a>) -> Option<IrqGuard<'a, T>> {
-        self.raw
-            .try_take(Owner::handler(irq.head()))
-            .then(|| IrqGuard {
-                mutex: self,
-                irq,
-                _data: PhantomData,
-            })
+        self.try_take_irq(irq)
     }
 }
-
-/// A thread waits for the lock until it is handed over.
-#[cold]
-#[inline(never)]
-fn sleep(raw: &RawMutex, owner: Owner) {
-    pin_init::stack_pin_init!(let done = Completion::new());
-    let waiter = Waiter::new(thread_priority(), owner, Sleeper::Thread(&*done));
-    // SAFETY: Both lie on this stack until the wait is over.
-    match unsafe { raw.take_or_queue(&waiter) } {
-        Taken::Yes => (),
-        Taken::Queued => done.wait_for_completion(),
-        Taken::Deadlock => {
-            pr_err!("a thread waits for a mutex that it holds\n");
-            done.wait_for_completion();
-        }
-    }
-}
-
-/// The running thread's place among the waiters, below every handler's: the higher, the earlier.
-fn thread_priority() -> u32 {
-    // SAFETY: `current` is a task. The scheduler's number is lower for higher priorities, 0 to 139.
-    let prio = unsafe { (*bindings::get_current()).prio };
-    140u32.saturating_sub(prio as u32)
-}
-
-/// The IPL's place among the waiters.
-fn handler_priority(ipl: u8) -> u32 {
-    1000 + u32::from(ipl)
-}
-
-/// The future of [`Mutex::lock_irq`].
-#[must_use = "a handler takes the lock when this is awaited"]
-pub struct LockIrq<'a, T> {
-    mutex: &'a Mutex<T>,
-    irq: Interrupt<'a>,
-    /// Set while the handler waits.
-    waiter: Option<Waiter>,
-    _pin: PhantomPinned,
-}
-
-// SAFETY: The waiter's pointers are used under the turnstile's lock.
-unsafe impl<T: Send> Send for LockIrq<'_, T> {}
-
-impl<'a, T> LockIrq<'a, T> {
-    #[inline(always)]
-    fn guard(&self) -> Poll<IrqGuard<'a, T>> {
-        Poll::Ready(IrqGuard {
-            mutex: self.mutex,
-            irq: self.irq,
-            _data: PhantomData,
-        })
-    }
-}
-
-impl<'a, T> Future for LockIrq<'a, T> {
-    type Output = IrqGuard<'a, T>;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<IrqGuard<'a, T>> {
-        // SAFETY: Nothing is moved out; the waiter stays where it is once it is queued.
-        let this = unsafe { self.get_unchecked_mut() };
-        if this.waiter.is_none() && this.mutex.raw.try_take(Owner::handler(this.irq.head())) {
-            return this.guard();
-        }
-        // SAFETY: `waiter` is pinned with the future, and the future's drop ends the wait.
-        if unsafe { wait(&this.mutex.raw, this.irq, &mut this.waiter) } {
-            return this.guard();
-        }
-        Poll::Pending
-    }
-}
-
-/// Begins or goes on with a handler's wait. Returns whether the lock is taken.
-///
-/// # Safety
-///
-/// `waiter` stays where it is until it is `None` or the wait was cancelled.
-#[cold]
-#[inline(never)]
-unsafe fn wait(raw: &RawMutex, irq: Interrupt<'_>, waiter: &mut Option<Waiter>) -> bool {
-    let head = irq.head();
-    if let Some(queued) = waiter {
-        let granted = queued.is_granted();
-        if granted {
-            *waiter = None;
-        } else {
-            head.arm();
-        }
-        return granted;
-    }
-    // First, since it may be woken, on another CPU, as soon as it is queued.
-    let before = head.arm();
-    let priority = handler_priority(head.stats.ipl);
-    let new = waiter.insert(Waiter::new(
-        priority,
-        Owner::handler(head),
-        Sleeper::Handler(head),
-    ));
-    // SAFETY: By the function's own requirement; the handler is armed.
-    let taken = unsafe { raw.take_or_queue(new) };
-    if matches!(taken, Taken::Queued) {
-        return false;
-    }
-    *waiter = None;
-    head.disarm(before);
-    if matches!(taken, Taken::Deadlock) {
-        // Not armed, its pending poll is found to be one that nothing would ever end.
-        pr_err!("interrupt {} waits for a mutex that it holds\n", head.irq());
-    }
-    matches!(taken, Taken::Yes)
-}
-
-impl<T> Drop for LockIrq<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(waiter) = &self.waiter {
-            self.mutex.raw.cancel(waiter);
-        }
-    }
-}
-
-/// A thread's hold of a [`Mutex`]. It is released when this is dropped.
-///
-/// It is not `Send`: the thread that took the mutex releases it.
-#[must_use = "the mutex is released at once if the guard is not kept"]
-pub struct Guard<'a, T> {
-    mutex: &'a Mutex<T>,
-    owner: Owner,
-    _not_send: NotThreadSafe,
-}
-
-/// A handler's hold of a [`Mutex`]. It is released when this is dropped.
-///
-/// It is `Send`: the handler may take it along from hard-IRQ context to its interrupt thread.
-#[must_use = "the mutex is released at once if the guard is not kept"]
-pub struct IrqGuard<'a, T> {
-    mutex: &'a Mutex<T>,
-    irq: Interrupt<'a>,
-    /// As fit to be sent and shared as this.
-    _data: PhantomData<&'a mut T>,
-}
-
-// SAFETY: A shared guard gives out shared references to the data.
-unsafe impl<T: Sync> Sync for Guard<'_, T> {}
-
-macro_rules! guard {
-    ($guard:ident, |$this:ident| $owner:expr) => {
-        impl<T> Deref for $guard<'_, T> {
-            type Target = T;
-
-            #[inline]
-            fn deref(&self) -> &T {
-                // SAFETY: The guard's owner holds the mutex.
-                unsafe { &*self.mutex.data.get() }
-            }
-        }
-
-        impl<T> DerefMut for $guard<'_, T>
-        where
-            T: Unpin,
-        {
-            #[inline]
-            fn deref_mut(&mut self) -> &mut T {
-                // SAFETY: The guard's owner holds the mutex.
-                unsafe { &mut *self.mutex.data.get() }
-            }
-        }
-
-        impl<T> Drop for $guard<'_, T> {
-            #[inline]
-            fn drop(&mut self) {
-                let $this = self;
-                $this.mutex.raw.release($owner);
-            }
-        }
-    };
-}
-
-guard!(Guard, |this| this.owner);
-guard!(IrqGuard, |this| Owner::handler(this.irq.head()));

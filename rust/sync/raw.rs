@@ -1,47 +1,85 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lock word: who owns the lock, and whether somebody waits.
+//! A lock without its data: the lock word, which says who owns the lock and whether somebody waits.
 //!
 //! | word | meaning |
 //! |---|---|
 //! | 0 | free |
-//! | pointer to a `task_struct` | a thread owns it |
-//! | pointer to a [`Head`], bit 1 set | a handler owns it |
-//! | bit 0 set beside it | the turnstile has waiters: the owner releases through it |
+//! | pointer to a task | a thread owns it |
+//! | pointer to a handler's slot, bit 1 set | a handler owns it |
+//! | number of readers above bit 2, bit 2 set | readers own it |
+//! | bit 0 set beside one of these | the turnstile has waiters |
 //!
-//! Uncontended, taking the lock is one compare-exchange from 0 and releasing it is one to 0. Bit 0
-//! is set under the turnstile's lock alone, and from then on until the turnstile is empty again the
-//! word is written under that lock alone: the lock goes straight from hand to hand, never free.
+//! Uncontended, taking the lock is one compare-exchange and releasing it is another. Bit 0 is set
+//! exactly while the turnstile has waiters, changes under the turnstile's lock alone, and while it
+//! is set the word is written under that lock alone: then the lock goes straight from hand to hand,
+//! never free. A mutex is a lock that nobody reads.
+//!
+//! Who goes first: the waiter of the highest priority, first come, first served among equals; with
+//! a reader all those that come before the next writer. A reader that comes while others read joins
+//! them at once if it outranks all who wait, and else waits behind its equals: readers do not
+//! starve a writer of their priority, nor does a writer make readers of a higher IPL wait for it.
 
 use crate::{
-    primitive::{AcqRel, Acquire, AtomicUsize, RawSpinLock, Relaxed, Release},
-    slot::Head,
-    sync::turnstile::{Turnstile, Waiter},
+    primitive::{
+        const_fn, Acquire, AtomicUsize, Ordering, RawSpinGuard, RawSpinLock, Relaxed, Release,
+    },
+    sync::{
+        lend,
+        turnstile::{Turnstile, Waiter},
+    },
 };
-use kernel::{prelude::*, task::Task};
+use core::ffi::CStr;
 
 const WAITERS: usize = 1;
 const HANDLER: usize = 2;
+const READERS: usize = 4;
+const READER: usize = 8;
+
+/// The word of a lock that `count` readers own.
+#[inline(always)]
+pub(super) const fn readers(count: usize) -> usize {
+    READERS + count * READER
+}
 
 /// Who owns a lock, or wants it. Never the running task by itself: in hard-IRQ context that is
 /// whoever was interrupted.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Owner(usize);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner(usize);
 
 impl Owner {
+    /// One whose name does not matter: a reader.
+    pub(super) const ANYBODY: Owner = Owner(0);
+
+    /// A thread, by its task. Tasks are aligned to cache lines, at least to 8.
     #[inline(always)]
-    pub(super) fn handler(head: &Head) -> Self {
-        Self(core::ptr::from_ref(head) as usize | HANDLER)
+    pub(super) const fn of_task(task: usize) -> Self {
+        Self(task)
     }
 
-    /// The running thread. Not in hard-IRQ context.
+    /// A handler, by its slot, which is aligned to 8.
     #[inline(always)]
-    pub(super) fn thread() -> Self {
-        Self(Task::current_raw() as usize)
+    pub(super) const fn of_slot(slot: usize) -> Self {
+        Self(slot | HANDLER)
+    }
+
+    #[inline(always)]
+    pub(super) const fn word(self) -> usize {
+        self.0
+    }
+
+    /// The slot, if it is a handler; else the task.
+    pub(super) const fn address(self) -> Result<usize, usize> {
+        if self.0 & HANDLER != 0 {
+            Ok(self.0 & !HANDLER)
+        } else {
+            Err(self.0)
+        }
     }
 }
 
 /// How taking a lock ended, or did not yet.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     Yes,
     /// The waiter is in the turnstile.
@@ -50,44 +88,101 @@ pub(super) enum Taken {
     Deadlock,
 }
 
-/// A lock without its data.
-#[pin_data]
-pub(super) struct RawMutex {
+/// See the top of this file.
+pub(crate) struct RawLock {
     word: AtomicUsize,
-    #[pin]
-    turnstile: RawSpinLock<Turnstile>,
+    pub(super) turnstile: RawSpinLock<Turnstile>,
+    /// For reports.
+    pub(super) name: &'static CStr,
+    /// In the list of locks that are watched.
+    pub(super) link: lend::Link,
 }
 
-impl RawMutex {
-    pub(super) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            word: AtomicUsize::new(0),
-            turnstile <- RawSpinLock::new(Turnstile::new()),
-        })
+impl RawLock {
+    const_fn! {
+        pub(crate) fn new(name: &'static CStr) -> Self {
+            Self {
+                word: AtomicUsize::new(0),
+                turnstile: RawSpinLock::new(Turnstile::new(), 0),
+                name,
+                link: lend::Link::new(),
+            }
+        }
     }
 
     /// Takes the lock if it is free. The `Acquire` pairs with the `Release` of every release.
     #[inline(always)]
-    pub(super) fn try_take(&self, owner: Owner) -> bool {
-        self.word
-            .compare_exchange(0, owner.0, Acquire, Relaxed)
-            .is_ok()
+    pub(super) fn try_write(&self, owner: Owner) -> bool {
+        self.exchange(0, owner.0, Acquire).is_ok()
     }
 
+    /// Takes the lock to read if it is free, or read with nobody waiting. The `Acquire` pairs with
+    /// the `Release` of the last writer's release.
+    #[inline(always)]
+    pub(super) fn try_read(&self) -> bool {
+        let mut word = self.word.load(Relaxed);
+        while word == 0 || word & (READERS | WAITERS) == READERS {
+            match self.exchange(word, Self::with_reader(word), Acquire) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    /// The `Release` pairs with the `Acquire` of who takes the lock next.
+    #[inline(always)]
+    pub(super) fn release_write(&self, owner: Owner) {
+        if self.exchange(owner.0, 0, Release).is_err() {
+            self.hand_over_cold();
+        }
+    }
+
+    /// The `Release` pairs with the `Acquire` of the next writer, or of the waiter that sets the bit. It
+    /// sees what all readers did, not only the last: they come one after the other in the word.
+    #[inline(always)]
+    pub(super) fn release_read(&self) {
+        let mut word = self.word.load(Relaxed);
+        while word & WAITERS == 0 {
+            match self.exchange(word, Self::without_reader(word), Release) {
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
+        self.leave();
+    }
+
+    #[inline(always)]
+    fn exchange(&self, from: usize, to: usize, order: Ordering) -> Result<usize, usize> {
+        self.word.compare_exchange(from, to, order, Relaxed)
+    }
+
+    /// There cannot be so many readers that it would overflow.
+    #[inline(always)]
+    fn with_reader(word: usize) -> usize {
+        (word | READERS).wrapping_add(READER)
+    }
+
+    #[inline(always)]
+    fn without_reader(word: usize) -> usize {
+        if word == readers(1) {
+            0
+        } else {
+            word.wrapping_sub(READER)
+        }
+    }
+
+    /// Does somebody wait? Any context; the answer may be out of date at once.
     #[inline]
     pub(super) fn has_waiters(&self) -> bool {
         self.word.load(Relaxed) & WAITERS != 0
     }
 
-    #[inline(always)]
-    pub(super) fn release(&self, owner: Owner) {
-        if self
-            .word
-            .compare_exchange(owner.0, 0, Release, Relaxed)
-            .is_err()
-        {
-            self.hand_over();
-        }
+    /// Who owns it, if it is one that can be told. Under the turnstile's lock, and with waiters, the
+    /// owner stays the owner.
+    pub(super) fn owner(&self) -> Option<Owner> {
+        let word = self.word.load(Relaxed) & !WAITERS;
+        (word != 0 && word & READERS == 0).then_some(Owner(word))
     }
 
     /// Takes the lock, or queues `waiter` for it.
@@ -97,51 +192,133 @@ impl RawMutex {
     /// As for [`Turnstile::insert`]. A handler has armed its continuation.
     pub(super) unsafe fn take_or_queue(&self, waiter: &Waiter) -> Taken {
         let mut turnstile = self.turnstile.lock();
-        let owner = waiter.owner();
+        let request = &waiter.request;
         loop {
             let word = self.word.load(Relaxed);
-            if word == 0 {
-                if self.try_take(owner) {
-                    return Taken::Yes;
+            let joins = request.shared && word & READERS != 0 && turnstile.is_outranked_by(request);
+            let taken = match word {
+                0 if request.shared => readers(1),
+                0 => request.owner.0,
+                _ if joins => Self::with_reader(word),
+                _ if word & !WAITERS == request.owner.0 => return Taken::Deadlock,
+                _ => {
+                    // Whoever releases sees the bit and comes here, or has released, and the loop
+                    // sees that. The `Acquire` pairs with the releases so far, of all that have
+                    // owned it: from here on what they did goes with the turnstile's lock.
+                    if word & WAITERS != 0 || self.exchange(word, word | WAITERS, Acquire).is_ok() {
+                        // SAFETY: By the function's own requirement.
+                        unsafe { turnstile.insert(waiter) };
+                        lend::watch(self, &mut turnstile);
+                        return Taken::Queued;
+                    }
+                    continue;
                 }
-            } else if word & !WAITERS == owner.0 {
-                return Taken::Deadlock;
-            } else if word & WAITERS != 0
-                // The owner sees the bit and comes here, or has released and the loop sees that.
-                || self.word.compare_exchange(word, word | WAITERS, AcqRel, Relaxed).is_ok()
-            {
-                // SAFETY: By the function's own requirement.
-                unsafe { turnstile.insert(waiter) };
-                return Taken::Queued;
+            };
+            // As in `try_write` and `try_read`.
+            if self.exchange(word, taken, Acquire).is_ok() {
+                if joins {
+                    turnstile.overtake(1);
+                }
+                return Taken::Yes;
             }
         }
     }
 
-    /// Releases the lock to the first waiter. The caller owns it, and the waiters' bit is set.
+    /// A reader releases the lock, and there were waiters.
     #[cold]
     #[inline(never)]
-    fn hand_over(&self) {
-        let mut turnstile = self.turnstile.lock();
-        let Some(waiter) = turnstile.pop() else {
-            // Those who waited have given up.
-            self.word.store(0, Release);
-            return;
-        };
-        // The waiter may be gone as soon as it is granted, so that comes last.
-        let waiter = core::ptr::from_ref(waiter);
-        let waiters = if turnstile.is_empty() { 0 } else { WAITERS };
-        // SAFETY: What was popped is alive until it is granted.
-        unsafe {
-            self.word.store((*waiter).owner().0 | waiters, Release);
-            (*waiter).grant();
+    fn leave(&self) {
+        let turnstile = self.turnstile.lock();
+        let mut word = self.word.load(Relaxed);
+        // The last reader of a lock with waiters hands it over. Without waiters, since those that
+        // were there have given up, others may still come and go.
+        while word != readers(1) | WAITERS {
+            // As in `release_read`.
+            match self.exchange(word, Self::without_reader(word), Release) {
+                Ok(_) => return,
+                Err(now) => word = now,
+            }
+        }
+        self.hand_over(turnstile);
+    }
+
+    /// A writer releases the lock, and there were waiters.
+    #[cold]
+    #[inline(never)]
+    fn hand_over_cold(&self) {
+        self.hand_over(self.turnstile.lock());
+    }
+
+    /// Releases the lock to those who are next. The caller is its only owner; if it is a reader,
+    /// there are waiters, if a writer, they may have given up.
+    #[inline(always)]
+    fn hand_over(&self, mut turnstile: RawSpinGuard<'_, Turnstile>) {
+        match turnstile.heirs() {
+            Some(heirs) => {
+                let waiters = if heirs.more { WAITERS } else { 0 };
+                // Before they are granted it: then they own it. The `Release` pairs with the
+                // `Acquire` of readers that join them.
+                self.word.store(heirs.word | waiters, Release);
+                turnstile.grant(heirs.count);
+                if heirs.more {
+                    lend::watch(self, &mut turnstile);
+                }
+            }
+            // As in `release_write`.
+            None => self.word.store(0, Release),
+        }
+        if let Some(loan) = turnstile.loan {
+            turnstile.loan = None;
+            drop(turnstile);
+            loan.repay();
         }
     }
 
-    /// Ends a wait that is given up. If the lock was handed over meanwhile, it goes on to the next.
-    pub(super) fn cancel(&self, waiter: &Waiter) {
-        let removed = self.turnstile.lock().remove(waiter);
-        if !removed && waiter.is_granted() {
-            self.release(waiter.owner());
+    /// Ends a wait that is given up. False if it was over before: then the waiter may own the lock.
+    pub(super) fn cancel(&self, waiter: &Waiter) -> bool {
+        let mut turnstile = self.turnstile.lock();
+        let removed = turnstile.remove(waiter);
+        if removed {
+            self.let_in(&mut turnstile);
         }
+        removed
+    }
+
+    /// The waiter is told that it waits in vain; false if the turnstile has changed since `changes`.
+    ///
+    /// `waiter` is compared with those that wait, and not followed if it is none of them.
+    pub(super) fn refuse(&self, waiter: *const Waiter, changes: u32) -> bool {
+        let mut turnstile = self.turnstile.lock();
+        let refused = turnstile.refuse(waiter, changes);
+        if refused {
+            self.let_in(&mut turnstile);
+        }
+        refused
+    }
+
+    /// A waiter has gone: those behind it may no longer have to wait, and the bit may go.
+    fn let_in(&self, turnstile: &mut Turnstile) {
+        // Until here the bit was set, and the word written under the turnstile's lock alone.
+        let word = self.word.load(Relaxed) & !WAITERS;
+        let joining = if word & READERS != 0 {
+            turnstile.readers()
+        } else {
+            0
+        };
+        let waiters = if turnstile.iter().nth(joining).is_some() {
+            WAITERS
+        } else {
+            0
+        };
+        // The `Release` pairs with the `Acquire` of who takes the lock next, and passes on what those
+        // did who have released it so far.
+        self.word.store(word + joining * READER | waiters, Release);
+        turnstile.grant(joining);
+    }
+}
+
+impl Drop for RawLock {
+    fn drop(&mut self) {
+        lend::forget(self);
     }
 }

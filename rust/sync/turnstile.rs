@@ -4,22 +4,43 @@
 //!
 //! Everything here happens under the turnstile's raw spinlock, the waking included: once a waiter
 //! that gives up has taken that lock, nobody is about to wake it.
+//!
+//! Readers that come first are let in together. So that higher ones, of which there may always be
+//! more, do not starve a writer, it goes to the front when [`OVERTAKEN`] of them have passed it.
 
 use crate::{
-    primitive::{Acquire, AtomicU32, Release},
-    slot::Head,
-    sync::raw::Owner,
+    primitive::{const_fn, Acquire, AtomicU32, Cell, Release},
+    sync::{
+        lend::Loan,
+        raw::Owner,
+        sleeper::{fifo_priority, Sleeper},
+    },
 };
-use core::{cell::Cell, marker::PhantomPinned, ptr};
-use kernel::sync::Completion;
+use core::{marker::PhantomPinned, ptr};
 
-/// Who waits, and how to wake it.
+/// How many readers of higher priority may pass a waiting writer.
+pub(super) const OVERTAKEN: u32 = 16;
+
+/// Who wants a lock, and how.
 #[derive(Clone, Copy)]
-pub(super) enum Sleeper {
-    /// A handler: its continuation is made runnable.
-    Handler(*const Head),
-    /// A thread, asleep on this.
-    Thread(*const Completion),
+pub(super) struct Request {
+    pub(super) owner: Owner,
+    /// The higher, the earlier. See `sleeper.rs`.
+    pub(super) priority: u32,
+    /// It wants to read, beside other readers.
+    pub(super) shared: bool,
+    /// It can be told that it waits in vain.
+    pub(super) can_fail: bool,
+}
+
+/// How a wait stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Waiting,
+    /// The waiter owns the lock.
+    Granted,
+    /// The waiter does not get the lock: it would have waited for itself.
+    Refused,
 }
 
 /// One wait. It lies in the lock's future, or on the waiting thread's stack.
@@ -29,60 +50,94 @@ pub(super) enum Sleeper {
 /// While it is in a turnstile it stays where it is, and its sleeper is alive.
 pub(super) struct Waiter {
     next: Cell<*const Waiter>,
-    priority: u32,
-    owner: Owner,
+    pub(super) request: Request,
+    /// Its priority, or above all others once it has been overtaken too often.
+    order: Cell<u32>,
+    overtaken: Cell<u32>,
     sleeper: Sleeper,
-    granted: AtomicU32,
+    outcome: AtomicU32,
     _pin: PhantomPinned,
 }
 
 impl Waiter {
-    pub(super) fn new(priority: u32, owner: Owner, sleeper: Sleeper) -> Self {
+    pub(super) fn new(request: Request, sleeper: Sleeper) -> Self {
         Self {
             next: Cell::new(ptr::null()),
-            priority,
-            owner,
+            request,
+            order: Cell::new(request.priority),
+            overtaken: Cell::new(0),
             sleeper,
-            granted: AtomicU32::new(0),
+            outcome: AtomicU32::new(Outcome::Waiting as u32),
             _pin: PhantomPinned,
         }
     }
 
-    pub(super) fn owner(&self) -> Owner {
-        self.owner
-    }
-
-    /// Has the lock been handed over to this waiter? The `Acquire` pairs with [`Waiter::grant`].
-    pub(super) fn is_granted(&self) -> bool {
-        self.granted.load(Acquire) != 0
-    }
-
-    /// Hands the lock over. Under the turnstile's lock.
-    pub(super) fn grant(&self) {
-        self.granted.store(1, Release);
-        match self.sleeper {
-            // SAFETY: The handler has not given up its wait, which would need the turnstile's
-            // lock, so its slot is alive.
-            Sleeper::Handler(head) => unsafe { (*head).wake() },
-            // SAFETY: The thread is in `wait_for_completion`, which does not return before this
-            // call is through with the completion.
-            Sleeper::Thread(done) => unsafe { (*done).complete_all() },
+    /// The `Acquire` pairs with the `Release` in [`Waiter::end`]: who has been granted the lock sees
+    /// what its owners did before.
+    pub(super) fn outcome(&self) -> Outcome {
+        match self.outcome.load(Acquire) {
+            0 => Outcome::Waiting,
+            1 => Outcome::Granted,
+            _ => Outcome::Refused,
         }
     }
+
+    /// Ends the wait. Under the turnstile's lock, the waiter having left the turnstile.
+    ///
+    /// # Safety
+    ///
+    /// The sleeper is alive. The waiter may be gone afterwards.
+    unsafe fn end(waiter: *const Self, outcome: Outcome) {
+        // SAFETY: The waiter is alive until its outcome is known. Its sleeper is, by the
+        // requirement: it has not given up its wait, for which it would need the turnstile's lock.
+        unsafe {
+            let sleeper = (*waiter).sleeper;
+            // The `Release` pairs with the `Acquire` in `outcome`.
+            (*waiter).outcome.store(outcome as u32, Release);
+            sleeper.wake();
+        }
+    }
+}
+
+/// Who gets the lock next.
+pub(super) struct Heirs {
+    /// So many of the first waiters: one, or all the readers that come before a writer.
+    pub(super) count: usize,
+    /// What the lock's word is for them.
+    pub(super) word: usize,
+    /// There are more waiters than these.
+    pub(super) more: bool,
 }
 
 /// The waiters of one lock, highest priority first.
 pub(super) struct Turnstile {
     first: Cell<*const Waiter>,
+    /// Counts what comes and goes, so that one can tell whether anything has.
+    pub(super) changes: u32,
+    /// A loan of priority to the lock's owner, which is to be repaid when it releases.
+    pub(super) loan: Option<Loan>,
+    /// The lock is in the list of those that are watched for owners to lend to.
+    pub(super) listed: bool,
+    /// `changes` when the timer last looked.
+    pub(super) seen: u32,
+    /// `changes` when the dispatcher had done what is to be done for these waiters.
+    settled: u32,
 }
 
 // SAFETY: The waiters it points to may be used from any context, under the turnstile's lock.
 unsafe impl Send for Turnstile {}
 
 impl Turnstile {
-    pub(super) const fn new() -> Self {
-        Self {
-            first: Cell::new(ptr::null()),
+    const_fn! {
+        pub(super) fn new() -> Self {
+            Self {
+                first: Cell::new(ptr::null()),
+                changes: 0,
+                loan: None,
+                listed: false,
+                seen: 0,
+                settled: u32::MAX,
+            }
         }
     }
 
@@ -91,51 +146,157 @@ impl Turnstile {
     }
 
     /// The link for which `stop` holds at first, or the last one.
-    ///
-    /// # Safety
-    ///
-    /// All waiters in the turnstile satisfy their invariant, and the caller holds its lock.
-    unsafe fn link(&self, stop: impl Fn(*const Waiter) -> bool) -> &Cell<*const Waiter> {
+    fn link(&self, stop: impl Fn(&Waiter) -> bool) -> &Cell<*const Waiter> {
         let mut link = &self.first;
-        while !link.get().is_null() && !stop(link.get()) {
-            // SAFETY: By the function's own requirement.
-            link = unsafe { &(*link.get()).next };
+        // SAFETY: What is in the turnstile is alive, by the requirement of `insert`.
+        while let Some(waiter) = unsafe { link.get().as_ref() } {
+            if stop(waiter) {
+                break;
+            }
+            link = &waiter.next;
         }
         link
+    }
+
+    /// The waiters, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Waiter> {
+        let mut link = &self.first;
+        core::iter::from_fn(move || {
+            // SAFETY: As in `link`.
+            let waiter = unsafe { link.get().as_ref() }?;
+            link = &waiter.next;
+            Some(waiter)
+        })
+    }
+
+    fn changed(&mut self) {
+        self.changes = self.changes.wrapping_add(1);
+    }
+
+    /// Has the dispatcher done what is to be done for these waiters?
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled == self.changes
+    }
+
+    pub(super) fn set_settled(&mut self, settled: bool) {
+        self.settled = self.changes.wrapping_sub(u32::from(!settled));
+    }
+
+    /// Does `request` come before all that wait?
+    pub(super) fn is_outranked_by(&self, request: &Request) -> bool {
+        self.iter()
+            .next()
+            .is_none_or(|first| first.order.get() < request.priority)
     }
 
     /// Adds a waiter behind those of its priority.
     ///
     /// # Safety
     ///
-    /// The waiter stays where it is, with its sleeper alive, until it was popped or removed.
+    /// The waiter stays where it is, with its sleeper alive, until it was granted the lock, refused
+    /// or removed.
     pub(super) unsafe fn insert(&mut self, waiter: *const Waiter) {
-        // SAFETY: By the requirement, here and for those inserted before.
-        unsafe {
-            let link = self.link(|other| (*other).priority < (*waiter).priority);
-            (*waiter).next.set(link.get());
-            link.set(waiter);
-        }
+        self.changed();
+        // SAFETY: By the requirement.
+        let waiter = unsafe { &*waiter };
+        let link = self.link(|other| other.order.get() < waiter.order.get());
+        waiter.next.set(link.get());
+        link.set(waiter);
     }
 
-    /// Takes the waiter of the highest priority.
-    pub(super) fn pop(&mut self) -> Option<&Waiter> {
-        // SAFETY: What is in the turnstile is alive, by the requirement of `insert`.
-        let waiter = unsafe { self.first.get().as_ref() }?;
-        self.first.set(waiter.next.get());
-        Some(waiter)
-    }
-
-    /// Takes out a waiter that gives up; false if it was popped before.
+    /// Takes out a waiter that gives up; false if its wait was over before.
     pub(super) fn remove(&mut self, waiter: *const Waiter) -> bool {
-        // SAFETY: As in `pop`.
-        unsafe {
-            let link = self.link(|other| ptr::eq(other, waiter));
-            if link.get().is_null() {
-                return false;
-            }
-            link.set((*waiter).next.get());
+        let link = self.link(|other| ptr::eq(other, waiter));
+        if link.get().is_null() {
+            return false;
         }
+        // SAFETY: It is in the turnstile, and so alive.
+        link.set(unsafe { (*waiter).next.get() });
+        self.changed();
         true
+    }
+
+    /// The waiter is told that it waits in vain; false if something has changed since `changes`.
+    pub(super) fn refuse(&mut self, waiter: *const Waiter, changes: u32) -> bool {
+        let removed = self.changes == changes && self.remove(waiter);
+        if removed {
+            // SAFETY: It was in the turnstile until now.
+            unsafe { Waiter::end(waiter, Outcome::Refused) };
+        }
+        removed
+    }
+
+    /// The highest `SCHED_FIFO` priority that a waiter has to lend.
+    pub(super) fn need(&self) -> u32 {
+        self.iter()
+            .map(|waiter| fifo_priority(waiter.request.priority))
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Who gets the lock if it is released now? `None` if nobody waits.
+    #[inline]
+    pub(super) fn heirs(&self) -> Option<Heirs> {
+        let first = self.iter().next()?;
+        if first.request.shared {
+            return Some(self.reading_heirs());
+        }
+        Some(Heirs {
+            count: 1,
+            word: first.request.owner.word(),
+            more: !first.next.get().is_null(),
+        })
+    }
+
+    #[cold]
+    fn reading_heirs(&self) -> Heirs {
+        let count = self.readers();
+        Heirs {
+            count,
+            word: crate::sync::raw::readers(count),
+            more: self.iter().nth(count).is_some(),
+        }
+    }
+
+    /// How many readers wait in front of the first writer?
+    pub(super) fn readers(&self) -> usize {
+        self.iter().take_while(|w| w.request.shared).count()
+    }
+
+    /// Hands the lock to the first `count` waiters. The lock's word says so already.
+    #[inline]
+    pub(super) fn grant(&mut self, count: usize) {
+        let mut readers = 0u32;
+        for _ in 0..count {
+            let waiter = self.first.get();
+            // SAFETY: The caller has counted: there is one, and it is alive.
+            let (next, shared) = unsafe { ((*waiter).next.get(), (*waiter).request.shared) };
+            self.first.set(next);
+            self.changed();
+            readers = readers.wrapping_add(shared.into());
+            // SAFETY: It was in the turnstile until now.
+            unsafe { Waiter::end(waiter, Outcome::Granted) };
+        }
+        if readers > 0 {
+            self.overtake(readers);
+        }
+    }
+
+    /// So many readers have got the lock in front of those that wait.
+    #[cold]
+    pub(super) fn overtake(&mut self, readers: u32) {
+        let Some(writer) = self.iter().find(|waiter| !waiter.request.shared) else {
+            return;
+        };
+        writer.overtaken.set(writer.overtaken.get() + readers);
+        if writer.overtaken.get() >= OVERTAKEN && writer.order.get() != u32::MAX {
+            let writer = ptr::from_ref(writer);
+            self.remove(writer);
+            // SAFETY: It was in the turnstile until now, and nothing about it changes.
+            unsafe {
+                (*writer).order.set(u32::MAX);
+                self.insert(writer);
+            }
+        }
     }
 }

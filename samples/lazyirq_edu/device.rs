@@ -4,8 +4,8 @@
 
 use crate::state::{Job, Source, State, Wait};
 use kernel::{
-    device::{Bound, Device},
-    dma::Coherent,
+    device::{Bound, Core, Device},
+    dma::{Coherent, Device as _, DmaMask},
     io::{poll::read_poll_timeout, Io},
     new_mutex, pci,
     prelude::*,
@@ -108,7 +108,7 @@ impl DmaBuffer {
 
 impl Edu {
     /// Checks that it is an edu device that answers, and makes it ready. No interrupt comes yet.
-    pub(crate) fn new(pdev: &pci::Device<Bound>, mechanism: Mechanism) -> Result<Arc<Self>> {
+    pub(crate) fn new(pdev: &pci::Device<Core<'_>>, mechanism: Mechanism) -> Result<Arc<Self>> {
         let bar = pdev.iomap_region_sized::<REGISTERS>(0, c"lazyirq_edu")?;
         let id = bar.read32(ID);
         if id & 0xffff != 0x00ed {
@@ -128,6 +128,8 @@ impl Edu {
             );
             return Err(EIO);
         }
+        // SAFETY: The device was just found: nobody allocates DMA memory for it yet.
+        unsafe { pdev.dma_set_mask_and_coherent(DmaMask::new::<DMA_BITS>())? };
         // What somebody else may have left behind.
         bar.write32(!0, IRQ_ACK);
         bar.write32(STATUS_INTERRUPT, STATUS);

@@ -43,8 +43,8 @@ impl Source {
 /// The end of a job, which its requester waits for: an interrupt, or that it takes too long.
 ///
 /// The handler needs something that it may call in hard-IRQ context, PREEMPT_RT's too, where a
-/// condition variable's wait queue is not fit for it. The kernel crate's `Completion` is, but
-/// waits for ever, and works once: so there is one for each job, and a timer that bounds the wait.
+/// condition variable's wait queue is not fit for it. A `Completion` is, with `lazyirq::complete()`,
+/// but is waited for without bound: so there is one for each job, and a timer that ends it.
 #[pin_data]
 pub(crate) struct Wait {
     #[pin]
@@ -61,7 +61,7 @@ impl HrTimerCallback for Wait {
     type Pointer<'a> = Arc<Self>;
 
     fn run(this: ArcBorrow<'_, Self>, _: HrTimerCallbackContext<'_, Self>) -> HrTimerRestart {
-        this.done.complete_all();
+        lazyirq::complete(&this.done);
         HrTimerRestart::NoRestart
     }
 }
@@ -104,7 +104,7 @@ impl State {
         // None if the interrupt came after the requester had lost patience.
         if let Some(job) = &mut self.jobs[source as usize] {
             job.answer = Some(answer);
-            job.wait.done.complete_all();
+            lazyirq::complete(&job.wait.done);
         }
     }
     /// Puts a job in its place.

@@ -10,6 +10,6 @@ pub fn lock(count: Pin<&mut Mutex<u32>>) {
     #[cfg(fail)]
     let count = count.get_mut();
     //~^ ERROR `PhantomPinned` cannot be unpinned [E0277]
-    //~^^ NOTE required for `Mutex<u32>` to implement `Unpin`
+    //~^^ NOTE required for `Lock<u32, lazyirq::sync::mutex::Kind>` to implement `Unpin`
     drop(count.lock());
 }

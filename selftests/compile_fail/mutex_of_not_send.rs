@@ -18,11 +18,11 @@ struct Uart {
 
 impl Handler for Uart {
     //~^ ERROR `*mut u32` cannot be sent between threads safely [E0277]
-    //~^^ NOTE required for `Mutex<*mut u32>` to implement `Sync`
+    //~^^ NOTE required for `lazyirq::Lock<*mut u32, lazyirq::sync::mutex::Kind>` to implement `Sync`
     async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
         //~^ ERROR future cannot be sent between threads safely
         drop(self.data.lock_irq(irq).await);
-        //~^ NOTE await occurs here on type `LockIrq<'_, *mut u32>`, which is not `Send`
+        //~^ NOTE await occurs here on type `LockIrq<'_, *mut u32, 
         IrqReturn::Handled
     }
 }

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The C shim of priority inheritance: the timer, the dispatcher's thread, and the lenders' mutexes.
+ */
+#include <linux/hrtimer.h>
+#include <linux/module.h>
+#include <linux/workqueue.h>
+
+#include "bindings.h"
+
+/* These are Rust's; see lend.rs and lender.rs. */
+void lazyirq_look(void);
+void lazyirq_dispatched(void);
+void lazyirq_make_lender(void);
+void lazyirq_module_goes(void);
+
+static struct hrtimer look_timer;
+static struct kthread_worker *dispatcher;
+static struct kthread_work dispatch_work;
+
+static enum hrtimer_restart look(struct hrtimer *timer)
+{
+	lazyirq_look();
+	return HRTIMER_NORESTART;
+}
+
+void lazyirq_look_in(u64 ns)
+{
+	hrtimer_start(&look_timer, ns_to_ktime(ns), HRTIMER_MODE_REL_HARD);
+}
+
+static void dispatched(struct kthread_work *work)
+{
+	lazyirq_dispatched();
+}
+
+void lazyirq_dispatch(void)
+{
+	kthread_queue_work(dispatcher, &dispatch_work);
+}
+
+static void make_lender(struct work_struct *work)
+{
+	lazyirq_make_lender();
+}
+
+static DECLARE_WORK(grow_work, make_lender);
+
+void lazyirq_grow(void)
+{
+	queue_work(system_unbound_wq, &grow_work);
+}
+
+static int module_changes(struct notifier_block *block, unsigned long state, void *module)
+{
+	if (state == MODULE_STATE_GOING)
+		lazyirq_module_goes();
+	return NOTIFY_DONE;
+}
+
+static struct notifier_block module_notifier = {
+	.notifier_call = module_changes,
+};
+
+int lazyirq_lending_start(void)
+{
+	int ret;
+
+	hrtimer_setup(&look_timer, look, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
+	kthread_init_work(&dispatch_work, dispatched);
+	dispatcher = kthread_run_worker(0, "lazyirq_lend");
+	if (IS_ERR(dispatcher))
+		return PTR_ERR(dispatcher);
+	ret = lazyirq_set_fifo(dispatcher->task, LAZYIRQ_DISPATCH_FIFO);
+	if (!ret)
+		ret = register_module_notifier(&module_notifier);
+	if (ret)
+		kthread_destroy_worker(dispatcher);
+	return ret;
+}
+
+void lazyirq_lending_stop(void)
+{
+	unregister_module_notifier(&module_notifier);
+	/* Each of the first two can set off the other once more, but no lock has waiters. */
+	hrtimer_cancel(&look_timer);
+	kthread_flush_worker(dispatcher);
+	hrtimer_cancel(&look_timer);
+	cancel_work_sync(&grow_work);
+	kthread_destroy_worker(dispatcher);
+}
+
+struct kthread_worker *lazyirq_worker(unsigned int number)
+{
+	return kthread_run_worker(0, "lazyirq_lend/%u", number);
+}
+
+void lazyirq_work_init(struct kthread_work *work, kthread_work_func_t func)
+{
+	kthread_init_work(work, func);
+}
+
+/*
+ * A lender waits for one who took none of these mutexes, and is not even known to have waited for
+ * the lock that it stands for: nothing for lockdep.
+ */
+void lazyirq_loan_init(struct rt_mutex *mutex)
+{
+	rt_mutex_init(mutex);
+	lockdep_set_novalidate_class(mutex);
+}
+
+/* The idle mutex belongs to the task from now on, as if that had taken it. */
+void lazyirq_loan_owe(struct rt_mutex *mutex, struct task_struct *task)
+{
+	WRITE_ONCE(mutex->rtmutex.owner, task);
+}
+
+void lazyirq_loan_wait(struct rt_mutex *mutex)
+{
+	rt_mutex_lock(mutex);
+	rt_mutex_unlock(mutex);
+}
+
+void lazyirq_loan_repay(struct rt_mutex *mutex)
+{
+	/* It was not this task that took it, but it is this task that has it. */
+	mutex_acquire(&mutex->dep_map, 0, 1, _RET_IP_);
+	rt_mutex_unlock(mutex);
+}

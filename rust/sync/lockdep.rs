@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What lockdep is told. Nothing of this is there on a kernel without it.
+//!
+//! A thread's locks are told as any lock's are. A handler's cannot be: in hard-IRQ context lockdep
+//! counts a lock as one of the interrupt's (which must not be held with interrupts on, as these
+//! are), and of the interrupted thread's (which must release it). But a handler takes its locks as a
+//! thread of its own would. So that is what lockdep is shown, each time a handler asks for a lock:
+//! for a moment, a thread that has what the handler has, and takes one more.
+
+#[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
+use crate::bindings;
+use crate::slot::Head;
+#[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
+use core::cell::{Cell, UnsafeCell};
+use kernel::{prelude::*, sync::LockClassKey};
+
+/// A lock, to lockdep.
+pub(crate) struct LockMap {
+    #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
+    map: UnsafeCell<bindings::lockdep_map>,
+}
+
+/// How many locks of a handler lockdep is told of at a time.
+#[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
+const HELD: usize = bindings::LAZYIRQ_HELD as usize;
+
+/// The locks that a handler holds. Touched by whoever runs the handler.
+#[derive(Default)]
+pub(crate) struct Held {
+    #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
+    maps: Cell<[Option<core::ptr::NonNull<bindings::lockdep_map>>; HELD]>,
+}
+
+#[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
+#[allow(clippy::unused_self)]
+impl LockMap {
+    pub(super) const fn new(
+        _name: &'static CStr,
+        _key: Option<Pin<&'static LockClassKey>>,
+    ) -> Self {
+        Self {}
+    }
+
+    #[inline(always)]
+    pub(super) fn acquire(&self, _shared: bool, _trying: bool) {}
+
+    #[inline(always)]
+    pub(super) fn release(&self) {}
+
+    #[inline(always)]
+    pub(super) fn handler_asks(&self, _head: &Head, _shared: bool) {}
+
+    #[inline(always)]
+    pub(super) fn handler_has(&self, _head: &Head) {}
+
+    #[inline(always)]
+    pub(super) fn handler_releases(&self, _head: &Head) {}
+}
+
+#[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
+impl LockMap {
+    /// Without a key, for a static lock, its address is the class.
+    pub(super) const fn new(name: &'static CStr, key: Option<Pin<&'static LockClassKey>>) -> Self {
+        // SAFETY: Integers and pointers, for all of which zero is a value.
+        let mut map: bindings::lockdep_map = unsafe { core::mem::zeroed() };
+        map.name = kernel::str::as_char_ptr_in_const_context(name);
+        map.wait_type_inner = bindings::lockdep_wait_type_LD_WAIT_SLEEP as u8;
+        if let Some(key) = key {
+            // The class is its address. (It is transparent, but `as_ptr()` is not const.)
+            // SAFETY: The reference is not moved from.
+            let key: &'static LockClassKey = unsafe { Pin::into_inner_unchecked(key) };
+            map.key = core::ptr::from_ref(key).cast_mut().cast();
+        }
+        Self {
+            map: UnsafeCell::new(map),
+        }
+    }
+
+    /// The running thread takes it, perhaps only by `trying`.
+    pub(super) fn acquire(&self, shared: bool, trying: bool) {
+        // SAFETY: The map is initialised. So are all below.
+        unsafe { bindings::lazyirq_lockdep_acquire(self.map.get(), shared, trying) };
+    }
+
+    pub(super) fn release(&self) {
+        // SAFETY: See `acquire`.
+        unsafe { bindings::lazyirq_lockdep_release(self.map.get()) };
+    }
+
+    /// The handler is about to take it, and would wait for it.
+    pub(super) fn handler_asks(&self, head: &Head, shared: bool) {
+        let mut held = head.held.maps.get();
+        // SAFETY: The handler holds what is listed, so that it is there.
+        unsafe {
+            bindings::lazyirq_lockdep_handler(held.as_mut_ptr().cast(), self.map.get(), shared)
+        };
+    }
+
+    pub(super) fn handler_has(&self, head: &Head) {
+        Self::replace(head, None, core::ptr::NonNull::new(self.map.get()));
+    }
+
+    pub(super) fn handler_releases(&self, head: &Head) {
+        Self::replace(head, core::ptr::NonNull::new(self.map.get()), None);
+    }
+
+    fn replace(
+        head: &Head,
+        old: Option<core::ptr::NonNull<bindings::lockdep_map>>,
+        new: Option<core::ptr::NonNull<bindings::lockdep_map>>,
+    ) {
+        let mut held = head.held.maps.get();
+        // One too many is not told of.
+        if let Some(place) = held.iter_mut().find(|map| **map == old) {
+            *place = new;
+        }
+        head.held.maps.set(held);
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Those who take locks, as the kernel knows them: threads and handlers, how urgent they are, and how
+//! they are woken.
+
+use crate::{bindings, ipl::Ipl, slot::Head, sync::raw::Owner};
+use kernel::{prelude::*, task::Task, types::Opaque};
+
+impl Owner {
+    #[inline(always)]
+    pub(super) fn handler(head: &Head) -> Self {
+        Self::of_slot(core::ptr::from_ref(head) as usize)
+    }
+
+    /// The running thread. Not in hard-IRQ context.
+    #[inline(always)]
+    pub(super) fn thread() -> Self {
+        Self::of_task(Task::current_raw() as usize)
+    }
+}
+
+/// Handlers come before threads, whatever these are.
+const HANDLERS: u32 = 1000;
+
+/// The scheduler's number of the lowest thread of no real-time policy is 139, of the highest 100;
+/// `SCHED_FIFO` 1 to 99 are 98 to 0, and `SCHED_DEADLINE` is -1.
+const LOWEST: i32 = 140;
+
+/// The priority among a lock's waiters of a thread for which the scheduler has the number `prio`.
+pub(super) fn priority_of(prio: c_int) -> u32 {
+    (LOWEST - prio) as u32
+}
+
+/// The running thread's priority among a lock's waiters.
+pub(super) fn thread_priority() -> u32 {
+    // SAFETY: `current` is a task.
+    priority_of(unsafe { (*bindings::get_current()).prio })
+}
+
+/// The priority of a handler among a lock's waiters.
+pub(super) fn handler_priority(ipl: u8) -> u32 {
+    HANDLERS + u32::from(ipl)
+}
+
+/// The `SCHED_FIFO` priority that somebody of this priority has, and lends to whom it waits for; 0
+/// for threads of no real-time policy.
+pub(super) fn fifo_priority(priority: u32) -> u32 {
+    match priority.checked_sub(HANDLERS) {
+        Some(ipl) => Ipl::FIFO_BASE + ipl,
+        None => priority.saturating_sub(LOWEST as u32 - 99).min(99), // 99 - prio
+    }
+}
+
+/// How one that waits is woken.
+#[derive(Clone, Copy)]
+pub(super) enum Sleeper {
+    /// A handler: its continuation is made runnable.
+    Handler(*const Head),
+    /// A thread, asleep on this.
+    Thread(*const Sleep),
+}
+
+impl Sleeper {
+    /// Any context.
+    ///
+    /// # Safety
+    ///
+    /// What it points to is alive. It may be gone afterwards.
+    pub(super) unsafe fn wake(self) {
+        match self {
+            // SAFETY: By the requirement.
+            Sleeper::Handler(head) => unsafe { (*head).wake() },
+            // SAFETY: By the requirement. The thread does not return from its wait before this call
+            // is through with the completion.
+            Sleeper::Thread(sleep) => unsafe { bindings::complete((*sleep).over.get()) },
+        }
+    }
+}
+
+/// A thread's sleep. The kernel crate's `Completion` has neither an interruptible wait nor a
+/// `complete()`, which, unlike `complete_all()`, PREEMPT_RT allows in hard-IRQ context.
+#[pin_data]
+pub(super) struct Sleep {
+    #[pin]
+    over: Opaque<bindings::completion>,
+}
+
+impl Sleep {
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            over <- Opaque::ffi_init(|slot| {
+                // SAFETY: It is where the completion is to be.
+                unsafe { bindings::init_completion(slot) }
+            }),
+        })
+    }
+
+    /// Sleeps until it is woken. Thread, may sleep.
+    pub(super) fn wait(&self) {
+        // SAFETY: It was initialised.
+        unsafe { bindings::wait_for_completion(self.over.get()) };
+    }
+
+    /// Sleeps until it is woken, or there is a signal. Thread, may sleep.
+    pub(super) fn wait_interruptible(&self) -> Result {
+        // SAFETY: It was initialised.
+        let ret = unsafe { bindings::wait_for_completion_interruptible(self.over.get()) };
+        if ret == 0 {
+            Ok(())
+        } else {
+            Err(EINTR)
+        }
+    }
+}

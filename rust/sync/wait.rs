@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How threads and handlers wait for a lock that somebody else has.
+
+use crate::{
+    bindings,
+    handler::Interrupt,
+    sync::{
+        raw::{Owner, RawLock, Taken},
+        sleeper::{handler_priority, thread_priority, Sleep, Sleeper},
+        turnstile::{Outcome, Request, Waiter},
+    },
+};
+use kernel::prelude::*;
+
+/// A thread waits for the lock until it is handed over; or, if that is `interruptible`, until there is
+/// a signal (`EINTR`) or it turns out to wait for itself (`EDEADLK`).
+#[cold]
+#[inline(never)]
+pub(super) fn thread(raw: &RawLock, shared: bool, interruptible: bool) -> Result {
+    pin_init::stack_pin_init!(let sleep = Sleep::new());
+    let request = Request {
+        owner: Owner::thread(),
+        priority: thread_priority(),
+        shared,
+        can_fail: interruptible,
+    };
+    let waiter = Waiter::new(request, Sleeper::Thread(&*sleep));
+    // SAFETY: Both lie on this stack until the wait is over.
+    match unsafe { raw.take_or_queue(&waiter) } {
+        Taken::Yes => return Ok(()),
+        Taken::Queued => (),
+        Taken::Deadlock => {
+            report_thread(raw);
+            if interruptible {
+                return Err(EDEADLK);
+            }
+            // There is nothing that `lock()` could return. It is not woken.
+        }
+    }
+    if !interruptible {
+        sleep.wait();
+    } else if let Err(error) = sleep.wait_interruptible() {
+        if raw.cancel(&waiter) {
+            return Err(error);
+        }
+        // It came together with the signal: take it.
+    }
+    match waiter.outcome() {
+        Outcome::Refused => Err(EDEADLK),
+        _ => Ok(()),
+    }
+}
+
+#[cold]
+fn report_thread(raw: &RawLock) {
+    pr_err!(
+        "a thread waits for lock {}, which it has itself\n",
+        crate::debugfs::text(raw.name)
+    );
+    // SAFETY: Safe in any context.
+    unsafe { bindings::dump_stack() };
+}
+
+/// Has the lock been handed over to a handler that waits for it?
+#[inline]
+pub(super) fn handler_has(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) -> bool {
+    let granted = matches!(waiter, Some(waiter) if waiter.outcome() == Outcome::Granted);
+    if granted {
+        over(irq, waiter);
+    }
+    granted
+}
+
+#[inline]
+fn over(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) {
+    irq.head().waits.set(irq.head().waits.get().wrapping_sub(1));
+    *waiter = None;
+}
+
+/// Begins or goes on with a handler's wait. Returns whether the lock is taken.
+///
+/// # Safety
+///
+/// `waiter` stays where it is until it is `None` or the wait was given up.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn handler(
+    raw: &RawLock,
+    irq: Interrupt<'_>,
+    shared: bool,
+    waiter: &mut Option<Waiter>,
+) -> bool {
+    let head = irq.head();
+    if let Some(queued) = waiter {
+        match queued.outcome() {
+            Outcome::Waiting => {
+                head.arm();
+            }
+            Outcome::Granted => {
+                over(irq, waiter);
+                return true;
+            }
+            // Not armed, its pending poll is found to be one that nothing would end.
+            Outcome::Refused => over(irq, waiter),
+        }
+        return false;
+    }
+    // First, since it may be woken, on another CPU, as soon as it is queued.
+    let before = head.arm();
+    let request = Request {
+        owner: Owner::handler(head),
+        priority: handler_priority(head.stats.ipl),
+        shared,
+        can_fail: true,
+    };
+    let new = waiter.insert(Waiter::new(request, Sleeper::Handler(head)));
+    // SAFETY: By the function's own requirement; the handler is armed.
+    let taken = unsafe { raw.take_or_queue(new) };
+    if matches!(taken, Taken::Queued) {
+        head.waits.set(head.waits.get().wrapping_add(1));
+        return false;
+    }
+    *waiter = None;
+    head.disarm(before);
+    if matches!(taken, Taken::Deadlock) {
+        // Not armed: as above.
+        pr_err!(
+            "interrupt {} waits for lock {}, which it has itself\n",
+            head.irq(),
+            crate::debugfs::text(raw.name)
+        );
+    }
+    matches!(taken, Taken::Yes)
+}
+
+/// Ends a handler's wait. Returns whether the lock was handed over meanwhile.
+#[cold]
+pub(super) fn give_up(raw: &RawLock, irq: Interrupt<'_>, waiter: &Waiter) -> bool {
+    let head = irq.head();
+    head.waits.set(head.waits.get().wrapping_sub(1));
+    !raw.cancel(waiter) && waiter.outcome() == Outcome::Granted
+}
