@@ -14,6 +14,8 @@ help:
 	@echo '  setup            make the toolchain root and the kernel tree (run and test do it too)'
 	@echo '  run              boot, and show lazyirq at work'
 	@echo '  test             run all tests; TESTS="a b" runs these'
+	@echo '  test-debug       run them on a debug kernel, which is built first (a quarter of an hour)'
+	@echo '  models           check the locks and the state machine in models; no machine is booted'
 	@echo '  distclean        clean, and remove the cache'
 	@echo 'Variables: KDIR, TESTS, LAZYIRQ_CACHE, LAZYIRQ_MIRROR, KERNEL_SERIES, KERNEL_FLAVOUR'
 
@@ -37,7 +39,13 @@ run:
 test:
 	@scripts/test $(TESTS)
 
+test-debug:
+	@KERNEL_FLAVOUR=debug scripts/test $(TESTS)
+
+models:
+	@scripts/test models
+
 distclean: clean
 	@scripts/distclean
 
-.PHONY: help modules modules_install clean setup run test distclean
+.PHONY: help modules modules_install clean setup run test test-debug models distclean

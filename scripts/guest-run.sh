@@ -53,18 +53,27 @@ counted() {
 	echo "== instructions, minimum of $rounds, one CPU, all mechanisms in this boot =="
 	awk '
 	{ figure[$1, $2, $3, $4] = $6; order[$2, $3, $4]++ || (names[++n] = $2 SUBSEP $3 SUBSEP $4) }
+	$3 == "lock-unlock" || $3 == "held-1ms" { locks[++l] = $1 }
 	END {
 		printf "%-6s %-34s %10s %15s %8s %12s %8s\n", "line", "case",
 			"hard IRQ", "stock threaded", "lazy", "over hard", "x stock"
 		for (i = 1; i <= n; i++) {
 			split(names[i], part, SUBSEP)
-			what = part[2] == "uncontended" ? "raise to " (part[3] == "done" ? "handler done" : "return") :
-				part[2] == "lock-unlock" ? "a thread locks and unlocks" : "lock, raise, unlock, both done"
+			if (part[2] == "uncontended") what = "raise to " (part[3] == "done" ? "handler done" : "return")
+			else if (part[3] == "resume") what = "of it, unlock to handler done"
+			else if (part[2] == "contended-same-cpu") what = "lock, raise, unlock, both done"
+			else continue
 			hard = figure["hardirq", names[i]]
 			stock = figure["threaded-mutex", names[i]]
 			lazy = figure["lazy", names[i]]
 			printf "%-6s %-34s %10d %15d %8d %+12d %8.2f\n", part[1], what, hard, stock, lazy,
 				lazy - hard, lazy / stock
+		}
+		printf "\n%-22s %18s %55s\n", "lock", "lock and unlock", "a lock-free interrupt at the start of a 1 ms hold waits"
+		for (i = 1; i <= l; i++) {
+			if (shown[locks[i]]++) continue
+			printf "%-22s %18s %55s\n", locks[i], figure[locks[i], "-", "lock-unlock", "total"],
+				figure[locks[i], "msi", "held-1ms", "latency"]
 		}
 	}' /figures
 	[ -s /figures ] || fail "nothing was measured"

@@ -3,8 +3,10 @@
 # how processes and trees are got rid of. Sourced, never run.
 
 # The kernel everything is built for and tested on. A new series is one line.
+# The flavour is one of the distribution's, or debug, which is built here.
 KERNEL_SERIES=${KERNEL_SERIES:-7.3}
-KERNEL_FLAVOUR=${KERNEL_FLAVOUR:-amd64}
+STOCK_FLAVOUR=amd64
+KERNEL_FLAVOUR=${KERNEL_FLAVOUR:-$STOCK_FLAVOUR}
 DEBIAN_SUITE=trixie
 
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -72,7 +74,7 @@ contain=(setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mo
 # Two runs at once would work on the same trees, builds and logs.
 lock_cache() {
 	[ -z "${LAZYIRQ_LOCKED:-}" ] || return 0
-	mkdir -p "$logs" || die "cannot make the cache $cache: set LAZYIRQ_CACHE to a directory with 5 GB of room"
+	mkdir -p "$logs" || die "cannot make the cache $cache: set LAZYIRQ_CACHE to a directory with 7 GB of room"
 	exec 9>"$cache/lock"
 	if ! flock -n 9; then
 		say "another run is at work in $cache: waiting for it"

@@ -7,6 +7,7 @@
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/settings"
+case $(uname -r) in *-debug) timeout=$debug_timeout ;; esac
 mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
 
 export KO KTAP_HELPERS LAZYIRQ_EXPECT=/tmp/lazyirq-expect

@@ -1,0 +1,33 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# where: debug
+# What is to find bugs on the debug kernel is there, and still on after the tests
+# that ran before this one: lockdep, for one, turns itself off once it complained.
+. "$(dirname "$0")/lib.sh"
+
+ktap_print_header
+ktap_set_plan 8
+
+asked() {
+	local here
+	here=$(dirname "$0")
+	! cat "$here/config" "$here/debug.config" | grep -E '^(# )?CONFIG_' |
+		grep -vxFf <(zcat /proc/config.gz)
+}
+check "the kernel is configured as it was asked for" asked
+instrumented() { grep -q __asan_ "$(ko lazyirq)"; }
+check "the modules are instrumented for KASAN" instrumented
+lockdep() { [ -e /proc/lockdep ] && grep -qE '^ debug_locks: +1$' /proc/lockdep_stats; }
+check "lockdep is on" lockdep
+# A setting that changes nothing is refused too when it has turned itself off.
+kmemleak() { echo stack=on >/sys/kernel/debug/kmemleak; }
+check "kmemleak is on" kmemleak
+objects() { grep -qE '^pool_used +: *[1-9]' /sys/kernel/debug/debug_objects/stats; }
+check "objects are watched" objects
+hung() { [ "$(cat /proc/sys/kernel/hung_task_timeout_secs)" -gt 0 ]; }
+check "hung tasks are detected" hung
+lockup() { [ "$(cat /proc/sys/kernel/soft_watchdog)" = 1 ]; }
+check "lockups are detected" lockup
+injection() { [ -e /sys/kernel/debug/failslab/probability ] && [ -e /sys/kernel/debug/fail_function/inject ]; }
+check "failures can be injected" injection
+ktap_finished
