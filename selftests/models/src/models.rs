@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Models of the state machine and of the run queue.
+
+use crate::{
+    continuation::{Continuation, Pending, Phase},
+    model,
+    primitive::Cell,
+    runqueue::{Link, RunQueue},
+    slot::{Ithread, Slot},
+    sync::Lock,
+    threads::threads,
+};
+use std::ptr;
+
+/// A poll returns pending while what it waits for comes: one of the two queues the continuation.
+#[test]
+fn pending_and_wake() {
+    model(3, || {
+        let continuation = Continuation::new(1);
+        let queue = RunQueue::new();
+        let item = Item::new(0);
+        let enqueue = || assert!(queue.push(&item));
+        threads(|t| {
+            assert_eq!(continuation.arm(), Phase::Idle);
+            // Two, since a wait may be left over from an earlier poll.
+            for _ in 0..2 {
+                t.spawn(|| {
+                    if continuation.wake() {
+                        enqueue();
+                    }
+                });
+            }
+            item.value.set(1);
+            if continuation.pending(false) == Pending::Queue {
+                enqueue();
+            }
+        });
+        // Pushed twice it would be its own successor.
+        // SAFETY: There is no other thread left.
+        let popped = unsafe { [queue.pop(), queue.pop()] };
+        assert_eq!(popped, [Some(ptr::from_ref(&item)), None]);
+        assert_eq!(continuation.load().phase(), Phase::Queued);
+    });
+}
+
+/// A handler that waits for a lock is woken once, whether its first poll is over or not, and never
+/// runs twice at a time.
+#[test]
+fn block_and_release() {
+    model(3, || {
+        let (lock, ithread) = (&Lock::new(), &Ithread::new());
+        let slot = Slot::new(
+            ithread,
+            |irq| async move { lock.write_irq(irq).await.change() },
+        );
+        threads(|t| {
+            let guard = lock.held();
+            t.spawn(move || {
+                guard.change();
+                drop(guard);
+            });
+            t.spawn(|| ithread.run(1));
+            if !slot.enter() {
+                ithread.end();
+            }
+        });
+        lock.assert_free(2);
+        slot.assert_rested();
+    });
+}
+
+/// Interrupts come while the handler waits, is resumed and is done: it runs once for each, and the
+/// line is unmasked as often as it was masked.
+#[test]
+fn interrupts_and_done() {
+    model(2, || {
+        let (lock, ithread) = (&Lock::new(), &Ithread::new());
+        let slot = Slot::new(
+            ithread,
+            |irq| async move { lock.write_irq(irq).await.change() },
+        );
+        threads(|t| {
+            t.spawn(|| ithread.run(u32::MAX));
+            // By IPL order the first may not start the handler at once.
+            slot.arrived_busy();
+            (0..3).for_each(|_| slot.interrupt());
+            slot.synchronize();
+            ithread.end();
+        });
+        lock.assert_free(4);
+        slot.assert_rested();
+    });
+}
+
+/// The same with a level-triggered line, and a handler that waits.
+#[test]
+fn level_interrupts_and_done() {
+    model(2, || {
+        let (lock, ithread) = (&Lock::new(), &Ithread::new());
+        let slot = Slot::new(
+            ithread,
+            |irq| async move { lock.write_irq(irq).await.change() },
+        );
+        let slot = slot.level_triggered();
+        threads(|t| {
+            let guard = lock.held();
+            t.spawn(move || drop(guard));
+            t.spawn(|| ithread.run(u32::MAX));
+            (0..2).for_each(|_| slot.interrupt());
+            slot.synchronize();
+            ithread.end();
+        });
+        slot.assert_rested();
+    });
+}
+
+/// The registration is dropped while the handler is unfinished and interrupts come: it goes when
+/// nobody is about to touch it any more, and all that was taken was answered.
+#[test]
+fn stop_and_done() {
+    model(2, || {
+        let ithread = &Ithread::new();
+        threads(|t| {
+            let slot = Slot::new(ithread, |_| async {});
+            slot.arrived_busy();
+            t.spawn(|| ithread.run(u32::MAX));
+            threads(|line| {
+                line.spawn(|| (0..2).for_each(|_| slot.interrupt()));
+                slot.continuation.stop();
+            });
+            slot.synchronize();
+            slot.assert_answered();
+            assert_eq!(
+                u32::from(slot.continuation.load().is_masked()),
+                slot.masked()
+            );
+            drop(slot);
+            ithread.end();
+        });
+    });
+}
+
+/// An ithread closes its queue while others add to it: what they add is popped by the ithread, which
+/// takes it to another one, or turned away, and the other one gets it from them.
+#[test]
+fn push_and_close() {
+    model(3, || {
+        let (home, other) = (RunQueue::new(), RunQueue::new());
+        let items = [Item::new(0), Item::new(0)];
+        threads(|t| {
+            for item in &items {
+                let (home, other) = (&home, &other);
+                t.spawn(move || {
+                    item.value.set(1);
+                    assert!(home.push(item) || other.push(item), "both are closed");
+                });
+            }
+            // SAFETY: This is the ithread, and what is in a queue is alive.
+            unsafe {
+                home.close();
+                while let Some(item) = home.pop() {
+                    assert_eq!((*item).value.get(), 1);
+                    assert!(other.push(&*item));
+                }
+            }
+        });
+        // SAFETY: There is no other thread left.
+        let mut popped = unsafe { [other.pop(), other.pop()].map(Option::unwrap) };
+        popped.sort();
+        assert_eq!(popped, [0, 1].map(|i| ptr::from_ref(&items[i])));
+        // SAFETY: As above.
+        unsafe {
+            assert_eq!(other.pop(), None);
+            assert_eq!(home.pop(), None);
+            home.open();
+        }
+        assert!(home.push(&items[0]));
+    });
+}
+
+/// What one thread adds is popped in that order, whole.
+#[test]
+fn push_and_pop() {
+    model(3, || {
+        let queue = RunQueue::new();
+        let items = [Item::new(1), Item::new(2), Item::new(3)];
+        threads(|t| {
+            t.spawn(|| {
+                assert!(queue.push(&items[0]));
+                assert!(queue.push(&items[1]));
+            });
+            t.spawn(|| assert!(queue.push(&items[2])));
+            let mut popped = Vec::new();
+            while popped.len() < items.len() {
+                // SAFETY: This is the ithread, and what is in a queue is alive.
+                match unsafe { queue.pop() } {
+                    // SAFETY: As above.
+                    Some(item) => popped.push(unsafe { (*item).value.get() }),
+                    None => loom::thread::yield_now(),
+                }
+            }
+            popped.retain(|&value| value != 3);
+            assert_eq!(popped, [1, 2]);
+        });
+    });
+}
+
+struct Item {
+    next: Cell<*mut Item>,
+    value: Cell<u32>,
+}
+
+impl Item {
+    fn new(value: u32) -> Self {
+        Self {
+            next: Cell::new(ptr::null_mut()),
+            value: Cell::new(value),
+        }
+    }
+}
+
+impl Link for Item {
+    fn next(&self) -> &Cell<*mut Self> {
+        &self.next
+    }
+}
+
+// SAFETY: As slots are: loom checks that its cells are used by one thread at a time.
+unsafe impl Sync for Item {}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The driver core's seam, `rust/primitive.rs`, over loom.
+//!
+//! When an atomic or a cell goes away, that is one more use of it, which all others have to be
+//! ordered before: so what is used after it was freed is noticed.
+
+pub(crate) use loom::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
+
+use std::{
+    ops::{Deref, DerefMut},
+    ptr,
+    thread::panicking,
+};
+
+macro_rules! atomic {
+    ($name:ident $(<$t:ident>)?, $value:ty) => {
+        pub(crate) struct $name $(<$t>)? (loom::sync::atomic::$name $(<$t>)?);
+
+        impl $(<$t>)? $name $(<$t>)? {
+            #[track_caller]
+            pub(crate) fn new(value: $value) -> Self {
+                Self(loom::sync::atomic::$name::new(value))
+            }
+        }
+
+        impl $(<$t>)? Deref for $name $(<$t>)? {
+            type Target = loom::sync::atomic::$name $(<$t>)?;
+
+            fn deref(&self) -> &Self::Target {
+                &self.0
+            }
+        }
+
+        impl $(<$t>)? Drop for $name $(<$t>)? {
+            fn drop(&mut self) {
+                if !panicking() {
+                    self.0.with_mut(|_| ());
+                }
+            }
+        }
+    };
+}
+
+atomic!(AtomicU32, u32);
+atomic!(AtomicUsize, usize);
+atomic!(AtomicPtr<T>, *mut T);
+
+pub(crate) struct Cell<T>(loom::cell::UnsafeCell<T>);
+
+impl<T> Cell<T> {
+    #[track_caller]
+    pub(crate) fn new(value: T) -> Self {
+        Self(loom::cell::UnsafeCell::new(value))
+    }
+
+    #[track_caller]
+    pub(crate) fn get(&self) -> T
+    where
+        T: Copy,
+    {
+        // SAFETY: Loom has checked that nobody writes it meanwhile.
+        self.0.with(|value| unsafe { *value })
+    }
+
+    #[track_caller]
+    pub(crate) fn set(&self, value: T) {
+        self.replace(value);
+    }
+
+    #[track_caller]
+    pub(crate) fn replace(&self, value: T) -> T {
+        // SAFETY: Loom has checked that nobody uses it meanwhile.
+        self.0.with_mut(|old| unsafe { ptr::replace(old, value) })
+    }
+}
+
+impl<T> Drop for Cell<T> {
+    fn drop(&mut self) {
+        if !panicking() {
+            self.0.with_mut(|_| ());
+        }
+    }
+}
+
+/// There are no statics here.
+macro_rules! const_fn {
+    ($($function:tt)*) => { $($function)* };
+}
+pub(crate) use const_fn;
+
+pub(crate) struct RawSpinLock<T> {
+    data: loom::sync::Mutex<T>,
+}
+
+impl<T> RawSpinLock<T> {
+    pub(crate) fn new(data: T, _level: usize) -> Self {
+        Self {
+            data: loom::sync::Mutex::new(data),
+        }
+    }
+
+    pub(crate) fn lock(&self) -> RawSpinGuard<'_, T> {
+        RawSpinGuard {
+            data: self.data.lock().unwrap(),
+        }
+    }
+}
+
+pub(crate) struct RawSpinGuard<'a, T> {
+    data: loom::sync::MutexGuard<'a, T>,
+}
+
+impl<T> Deref for RawSpinGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.data
+    }
+}
+
+impl<T> DerefMut for RawSpinGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.data
+    }
+}

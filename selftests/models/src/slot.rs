@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is left of `rust/slot.rs`, `rust/irq.rs` and `rust/ithread.rs` without a kernel: a handler
+//! that is started by interrupts of its line, waits and is resumed by an interrupt thread.
+
+use crate::{
+    continuation::{Arrival, Continuation, Done, Pending, Phase},
+    handler::Interrupt,
+    primitive::Cell,
+    runqueue::{self, RunQueue},
+    sync::Sleep,
+};
+use loom::{
+    cell::UnsafeCell,
+    sync::{atomic::AtomicBool, Mutex},
+};
+use std::{
+    future::Future,
+    marker::PhantomData,
+    mem::transmute,
+    ops::Deref,
+    pin::Pin,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    task::{Context, Waker},
+};
+
+/// Fewer than in the driver core, so that few interrupts get there.
+const EVENTS_BEFORE_MASKING: u32 = 1;
+
+type Run<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+pub(crate) struct Stats {
+    pub(crate) ipl: u8,
+}
+
+/// A registered handler.
+pub(crate) struct Head {
+    pub(crate) continuation: Continuation,
+    pub(crate) stats: Stats,
+    pub(crate) waits: Cell<u32>,
+    next: Cell<*mut Head>,
+    home: *const Ithread,
+    line: Mutex<Line>,
+    level_triggered: bool,
+    make: Box<dyn Fn(Interrupt<'static>) -> Run<'static>>,
+    /// Loom sees to it that nobody touches it while somebody polls it.
+    future: UnsafeCell<Option<Run<'static>>>,
+    /// What has happened. Not loom's: these order nothing.
+    taken: AtomicU32,
+    finished: AtomicU32,
+}
+
+/// As the kernel has it for an interrupt that has come while it is masked, or handled.
+#[derive(Default)]
+struct Line {
+    masked: u32,
+    pending: bool,
+    in_progress: bool,
+}
+
+impl runqueue::Link for Head {
+    fn next(&self) -> &Cell<*mut Head> {
+        &self.next
+    }
+}
+
+/// A handler that borrows its locks and its ithread.
+pub(crate) struct Slot<'a> {
+    head: Head,
+    _borrows: PhantomData<&'a ()>,
+}
+
+impl<'a> Slot<'a> {
+    pub(crate) fn new<F>(home: &'a Ithread, handler: impl Fn(Interrupt<'a>) -> F + 'a) -> Self
+    where
+        F: Future<Output = ()> + 'a,
+    {
+        let make: Box<dyn Fn(Interrupt<'a>) -> Run<'a> + 'a> =
+            Box::new(move |irq| Box::pin(handler(irq)));
+        let head = Head {
+            continuation: Continuation::new(1),
+            stats: Stats { ipl: 1 },
+            waits: Cell::new(0),
+            next: Cell::new(std::ptr::null_mut()),
+            home,
+            line: Mutex::default(),
+            level_triggered: false,
+            // SAFETY: The slot, in which it stays, does not outlive 'a.
+            make: unsafe { transmute(make) },
+            future: UnsafeCell::new(None),
+            taken: AtomicU32::new(0),
+            finished: AtomicU32::new(0),
+        };
+        Self {
+            head,
+            _borrows: PhantomData,
+        }
+    }
+
+    pub(crate) fn level_triggered(mut self) -> Self {
+        self.head.level_triggered = true;
+        self
+    }
+}
+
+impl Deref for Slot<'_> {
+    type Target = Head;
+
+    fn deref(&self) -> &Head {
+        &self.head
+    }
+}
+
+impl Head {
+    pub(crate) fn irq(&self) -> u32 {
+        0
+    }
+
+    pub(crate) fn arm(&self) -> Phase {
+        self.continuation.arm()
+    }
+
+    pub(crate) fn disarm(&self, before: Phase) {
+        self.continuation.disarm(before);
+    }
+
+    pub(crate) fn wake(&self) {
+        if self.continuation.wake() {
+            self.home().enqueue(self);
+        }
+    }
+
+    fn home<'a>(&self) -> &'a Ithread {
+        // SAFETY: The slot borrows it.
+        unsafe { &*self.home }
+    }
+
+    /// The device asserts its line. Hard IRQ, as the kernel enters it: never twice at a time, and
+    /// not while it is masked.
+    pub(crate) fn interrupt(&self) {
+        let mut line = self.line.lock().unwrap();
+        line.pending = true;
+        if line.in_progress {
+            return;
+        }
+        while line.pending && line.masked == 0 {
+            (line.pending, line.in_progress) = (false, true);
+            drop(line);
+            self.enter();
+            line = self.line.lock().unwrap();
+            line.in_progress = false;
+        }
+    }
+
+    fn mask(&self) {
+        self.line.lock().unwrap().masked += 1;
+    }
+
+    /// What came meanwhile comes now.
+    fn unmask(&self) {
+        let mut line = self.line.lock().unwrap();
+        line.masked -= 1;
+        if line.pending && line.masked == 0 && !line.in_progress {
+            drop(line);
+            self.interrupt();
+        }
+    }
+
+    /// Returns whether the handler is done.
+    fn poll(&self) -> bool {
+        self.future.with_mut(|future| {
+            // SAFETY: Loom has checked that nobody else is at it.
+            let future = unsafe { &mut *future };
+            let run = future.get_or_insert_with(|| {
+                // SAFETY: It is for the run of the handler that begins here, and stays in the slot.
+                let head: &'static Head = unsafe { &*std::ptr::from_ref(self) };
+                (self.make)(Interrupt(head))
+            });
+            let ready = run
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+                .is_ready();
+            if ready {
+                *future = None;
+                self.finished.fetch_add(1, Relaxed);
+            }
+            ready
+        })
+    }
+
+    /// The hard-IRQ entry. Returns whether the handler is unfinished.
+    pub(crate) fn enter(&self) -> bool {
+        if !self.continuation.may_start(0) {
+            self.arrived_busy();
+            return true;
+        }
+        self.taken.fetch_add(1, Relaxed);
+        if !self.poll() {
+            return self.left_lazy_path();
+        }
+        let home = self.home();
+        if !self.continuation.may_start(0) && self.continuation.done_lazily().is_waited_for() {
+            home.quiet.complete();
+        }
+        false
+    }
+
+    /// An interrupt that may not take the lazy path: since the handler is busy, or by IPL order.
+    pub(crate) fn arrived_busy(&self) {
+        let state = self.continuation.load();
+        if state.is_refusing() {
+            return;
+        }
+        let mask =
+            !state.is_masked() && (self.level_triggered || state.events() >= EVENTS_BEFORE_MASKING);
+        if mask {
+            self.mask();
+        }
+        match self.continuation.arrive(mask) {
+            Arrival::Held => {
+                self.taken.fetch_add(1, Relaxed);
+                self.home().enqueue(self);
+            }
+            Arrival::Remembered => {
+                self.taken.fetch_add(1, Relaxed);
+            }
+            Arrival::Refused => {
+                if mask {
+                    self.unmask();
+                }
+            }
+        }
+    }
+
+    fn left_lazy_path(&self) -> bool {
+        if self.continuation.load().phase() == Phase::Idle {
+            self.give_up();
+            return false;
+        }
+        if self.level_triggered {
+            self.mask();
+        }
+        if self.continuation.pending(self.level_triggered) == Pending::Queue {
+            self.home().enqueue(self);
+        }
+        true
+    }
+
+    /// Its ithread. Returns whether it is at rest; then it may be gone.
+    fn resume(&self) -> bool {
+        self.continuation.run();
+        let home = self.home();
+        if self.poll() {
+            return self.done();
+        }
+        if self.continuation.load().phase() == Phase::Running {
+            self.give_up();
+            return true;
+        }
+        if self.continuation.pending(false) == Pending::Queue {
+            home.enqueue(self);
+        }
+        false
+    }
+
+    fn done(&self) -> bool {
+        let home = self.home();
+        loop {
+            match self.continuation.done() {
+                Done::Unmask => self.unmask(),
+                Done::Again => {
+                    home.enqueue(self);
+                    return false;
+                }
+                Done::WakeWaiters => {
+                    home.quiet.complete();
+                    return true;
+                }
+                Done::Idle => return true,
+            }
+        }
+    }
+
+    fn give_up(&self) {
+        self.future.with_mut(|future| {
+            // SAFETY: Loom has checked that nobody else is at it.
+            unsafe { *future = None };
+        });
+        self.mask();
+        let home = self.home();
+        if self.continuation.die().is_waited_for() {
+            home.quiet.complete();
+        }
+    }
+
+    /// Returns when the handler is neither running nor unfinished. No interrupt is in progress.
+    pub(crate) fn synchronize(&self) {
+        while !self.continuation.quiet_or_wait() {
+            self.home().quiet.wait();
+        }
+    }
+
+    /// It is at rest, has been run once for each interrupt that was taken, and can take the next.
+    pub(crate) fn assert_rested(&self) {
+        assert!(self.continuation.may_start(0), "it is unfinished");
+        self.assert_answered();
+        assert_eq!(self.masked(), 0, "the line is masked");
+        assert!(
+            !self.line.lock().unwrap().pending,
+            "an interrupt was forgotten"
+        );
+    }
+
+    /// It has been run once for each interrupt that was taken.
+    pub(crate) fn assert_answered(&self) {
+        assert_eq!(
+            self.finished.load(Relaxed),
+            self.taken.load(Relaxed),
+            "an event was lost"
+        );
+    }
+
+    pub(crate) fn masked(&self) -> u32 {
+        self.line.lock().unwrap().masked
+    }
+}
+
+/// One interrupt thread: its queue, and how it is woken and told to end.
+pub(crate) struct Ithread {
+    queue: RunQueue<Head>,
+    awake: Sleep,
+    ended: AtomicBool,
+    /// For whoever waits until a handler is quiet. It is the kernel's, and outlives the handler.
+    quiet: Sleep,
+}
+
+impl Ithread {
+    pub(crate) fn new() -> Self {
+        Self {
+            queue: RunQueue::new(),
+            awake: Sleep::new(),
+            ended: AtomicBool::new(false),
+            quiet: Sleep::new(),
+        }
+    }
+
+    fn enqueue(&self, head: &Head) {
+        assert!(self.queue.push(head), "it is open");
+        self.awake.complete();
+    }
+
+    /// Runs what is queued, until so many handlers have come to rest, or it is told to `end`.
+    pub(crate) fn run(&self, handlers: u32) {
+        let mut rested = 0;
+        while rested < handlers {
+            while self.queue.is_empty() {
+                if self.ended.load(Relaxed) {
+                    return;
+                }
+                self.awake.wait();
+            }
+            // SAFETY: Models have one thread do that.
+            let head = unsafe { self.queue.pop() }.expect("it is not empty");
+            // SAFETY: What is in a queue is Queued, and so alive.
+            rested += u32::from(unsafe { (*head).resume() });
+        }
+    }
+
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Relaxed);
+        self.awake.complete();
+    }
+}

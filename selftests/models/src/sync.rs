@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The locks: the driver core's files, and what stands in for the others.
+
+#[path = "../../../rust/sync/raw.rs"]
+mod raw;
+#[path = "../../../rust/sync/turnstile.rs"]
+mod turnstile;
+#[path = "../../../rust/sync/wait.rs"]
+mod wait;
+
+mod lend;
+mod lock;
+mod sleeper;
+
+#[cfg(test)]
+mod models;
+#[cfg(test)]
+mod order;
+
+pub(crate) use lock::Lock;
+pub(crate) use sleeper::Sleep;

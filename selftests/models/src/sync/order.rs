@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who goes first: the rules at the top of `raw.rs` and `turnstile.rs`, one by one. One thread plays
+//! everybody.
+
+use super::{
+    raw::{Owner, RawLock, Taken},
+    sleeper::{Sleep, Sleeper},
+    turnstile::{Outcome, Request, Waiter, OVERTAKEN},
+};
+use crate::model;
+
+/// A lock, and those who have asked for it. They are known by their number.
+struct Scene {
+    raw: RawLock,
+    /// Boxed since they are in the turnstile.
+    #[allow(clippy::vec_box)]
+    asked: Vec<Box<(Sleep, Option<Waiter>, Taken)>>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self {
+            raw: RawLock::new(c"lock"),
+            asked: Vec::new(),
+        }
+    }
+
+    fn ask(&mut self, priority: u32, shared: bool) -> usize {
+        let number = self.asked.len();
+        let request = Request {
+            owner: Self::owner(number),
+            priority,
+            shared,
+            can_fail: true,
+        };
+        self.asked.push(Box::new((Sleep::new(), None, Taken::Yes)));
+        let (sleep, waiter, taken) = &mut **self.asked.last_mut().unwrap();
+        let waiter = waiter.insert(Waiter::new(request, Sleeper::Thread(sleep)));
+        // SAFETY: They stay in their box.
+        *taken = unsafe { self.raw.take_or_queue(waiter) };
+        self.check();
+        number
+    }
+
+    fn write(&mut self, priority: u32) -> usize {
+        self.ask(priority, false)
+    }
+
+    fn read(&mut self, priority: u32) -> usize {
+        self.ask(priority, true)
+    }
+
+    fn owner(number: usize) -> Owner {
+        Owner::of_task((number + 1) * 8)
+    }
+
+    fn waiter(&self, number: usize) -> &Waiter {
+        self.asked[number].1.as_ref().unwrap()
+    }
+
+    fn has(&self, number: usize) -> bool {
+        self.asked[number].2 == Taken::Yes || self.waiter(number).outcome() == Outcome::Granted
+    }
+
+    fn release(&mut self, number: usize) {
+        assert!(self.has(number));
+        if self.waiter(number).request.shared {
+            self.raw.release_read();
+        } else {
+            self.raw.release_write(Self::owner(number));
+        }
+        self.check();
+    }
+
+    fn cancel(&mut self, number: usize) -> bool {
+        let cancelled = self.raw.cancel(self.waiter(number));
+        self.check();
+        cancelled
+    }
+
+    fn refuse(&mut self, number: usize, changes: u32) -> bool {
+        let refused = self.raw.refuse(self.waiter(number), changes);
+        self.check();
+        refused
+    }
+
+    fn changes(&self) -> u32 {
+        self.raw.turnstile.lock().changes
+    }
+
+    /// Those who wait, first to last.
+    fn queue(&self) -> Vec<usize> {
+        let turnstile = self.raw.turnstile.lock();
+        let number = |waiter: &Waiter| waiter.request.owner.word() / 8 - 1;
+        turnstile.iter().map(number).collect()
+    }
+
+    /// The bit is set exactly while somebody waits.
+    fn check(&self) {
+        assert_eq!(self.raw.has_waiters(), !self.queue().is_empty());
+    }
+
+    /// The lock is free.
+    fn assert_free(&self) {
+        assert!(self.raw.try_write(Self::owner(1000)));
+        self.raw.release_write(Self::owner(1000));
+    }
+}
+
+/// By priority, and within one first come, first served.
+#[test]
+fn highest_first() {
+    model(0, || {
+        let mut s = Scene::new();
+        let owner = s.write(1);
+        let [low, high, same, handler] = [10, 20, 20, 1005].map(|priority| s.write(priority));
+        let order = [handler, high, same, low];
+        assert_eq!(s.queue(), order);
+        let mut last = owner;
+        for next in order {
+            assert!(!s.has(next));
+            s.release(last);
+            assert!(s.has(next));
+            last = next;
+        }
+        s.release(last);
+        s.assert_free();
+    });
+}
+
+/// A reader joins readers only if it outranks all who wait.
+#[test]
+fn reader_joins() {
+    model(0, || {
+        let mut s = Scene::new();
+        let first = s.read(10);
+        let second = s.read(1);
+        assert!(s.has(second), "nobody waits");
+        let writer = s.write(20);
+        let [lower, same, higher] = [19, 20, 21].map(|priority| s.read(priority));
+        assert!(s.has(higher));
+        assert_eq!(s.queue(), [writer, same, lower]);
+        let first_waiting = s.read(20);
+        assert!(!s.has(first_waiting), "it is the equal of one that waits");
+        assert!(!s.raw.try_read(), "somebody waits");
+        for reader in [first, second, higher] {
+            assert!(!s.has(writer));
+            s.release(reader);
+        }
+        assert!(s.has(writer));
+        s.release(writer);
+        for reader in [same, first_waiting, lower] {
+            assert!(s.has(reader), "they are let in together");
+            s.release(reader);
+        }
+        s.assert_free();
+    });
+}
+
+/// Readers that come before the next writer are let in together, and no others.
+#[test]
+fn readers_together() {
+    model(0, || {
+        let mut s = Scene::new();
+        let owner = s.write(1);
+        let [a, b] = [30, 20].map(|priority| s.read(priority));
+        let writer = s.write(15);
+        let late = s.read(10);
+        s.release(owner);
+        assert!(s.has(a) && s.has(b) && !s.has(writer) && !s.has(late));
+        s.release(a);
+        assert!(!s.has(writer));
+        s.release(b);
+        assert!(s.has(writer) && !s.has(late));
+        s.release(writer);
+        assert!(s.has(late));
+        s.release(late);
+        s.assert_free();
+    });
+}
+
+/// A writer that enough readers have passed, by joining those who read, goes to the front.
+#[test]
+fn joined_too_often() {
+    model(0, || {
+        let mut s = Scene::new();
+        let first = s.read(10);
+        let writer = s.write(20);
+        let mut readers: Vec<_> = (0..OVERTAKEN).map(|_| s.read(30)).collect();
+        assert!(readers.iter().all(|&reader| s.has(reader)));
+        let late = s.read(1010);
+        assert_eq!(s.queue(), [writer, late]);
+        readers.push(first);
+        for reader in readers {
+            s.release(reader);
+        }
+        assert!(s.has(writer) && !s.has(late));
+        s.release(writer);
+        s.release(late);
+        s.assert_free();
+    });
+}
+
+/// The same by being let in before it.
+#[test]
+fn let_in_before_too_often() {
+    model(0, || {
+        let mut s = Scene::new();
+        let owner = s.write(1);
+        let [before, writer] = [25, 20].map(|priority| s.write(priority));
+        let readers: Vec<_> = (0..OVERTAKEN).map(|_| s.read(30)).collect();
+        s.release(owner);
+        assert!(readers.iter().all(|&reader| s.has(reader)));
+        // Only the first writer that waits is counted for.
+        let late = s.read(1010);
+        assert_eq!(s.queue(), [before, late, writer]);
+    });
+}
+
+/// When one gives up, those who wait only for its sake are let in.
+#[test]
+fn gives_up() {
+    model(0, || {
+        let mut s = Scene::new();
+        let first = s.read(10);
+        let writer = s.write(20);
+        let [a, b] = [15, 15].map(|priority| s.read(priority));
+        let other = s.write(10);
+        assert!(s.cancel(writer));
+        assert!(s.has(a) && s.has(b) && !s.has(other));
+        assert!(!s.cancel(a), "its wait is over");
+        for reader in [first, a, b] {
+            s.release(reader);
+        }
+        assert!(s.has(other));
+        s.release(other);
+        s.assert_free();
+    });
+}
+
+/// One that has the lock and asks for it is told so; one of a circle is, if nothing has changed.
+#[test]
+fn refused() {
+    model(0, || {
+        let mut s = Scene::new();
+        let first = s.read(10);
+        let writer = s.write(20);
+        let reader = s.read(15);
+        let changes = s.changes();
+        assert!(!s.refuse(writer, changes.wrapping_sub(1)));
+        assert!(s.refuse(writer, changes));
+        assert_eq!(s.waiter(writer).outcome(), Outcome::Refused);
+        assert!(s.has(reader));
+        s.release(first);
+        s.release(reader);
+
+        let request = Request {
+            owner: Scene::owner(0),
+            priority: 1,
+            shared: false,
+            can_fail: true,
+        };
+        let sleep = Sleep::new();
+        assert!(s.raw.try_write(request.owner));
+        let waiter = Waiter::new(request, Sleeper::Thread(&sleep));
+        // SAFETY: It is not queued.
+        assert_eq!(unsafe { s.raw.take_or_queue(&waiter) }, Taken::Deadlock);
+        s.raw.release_write(request.owner);
+        s.assert_free();
+    });
+}
