@@ -12,6 +12,7 @@
 
 use core::{
     arch::x86_64::_rdtsc,
+    cell::UnsafeCell,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 use kernel::{
@@ -22,6 +23,7 @@ use kernel::{
     pci::{self, IrqType, IrqTypes},
     prelude::*,
     sync::{new_mutex, new_spinlock_irq, Arc, SpinLockIrq},
+    types::ScopeGuard,
 };
 use lazyirq::{Handler, Interrupt, Ipl, Options};
 
@@ -74,6 +76,8 @@ struct Shared {
     mutex: kernel::sync::Mutex<u64>,
     #[pin]
     lazy: lazyirq::Mutex<u64>,
+    #[pin]
+    rw: lazyirq::RwLock<u64>,
 }
 
 fn now() -> u64 {
@@ -182,9 +186,10 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Lock, raise, unlock, until handler and thread are both done.
+    /// Lock, raise, unlock, until handler and thread are both done; and, of such a round, from the
+    /// unlock to handler done: hand-over and resumption.
     fn contended<G>(&self, lock: impl Fn() -> G) -> Result {
-        let mut total = Series::default();
+        let (mut total, mut resumed) = (Series::default(), Series::default());
         for _ in 0..self.rounds {
             let start = now();
             let guard = lock();
@@ -193,7 +198,15 @@ impl Run<'_> {
             self.shared.take_done();
             total.push(now() - start)?;
         }
+        for _ in 0..self.rounds {
+            let guard = lock();
+            self.shared.raise();
+            let unlock = now();
+            drop(guard);
+            resumed.push(self.shared.take_done() - unlock)?;
+        }
         total.print(self.mechanism, self.vector, "contended-same-cpu", "total");
+        resumed.print(self.mechanism, self.vector, "contended-same-cpu", "resume");
         Ok(())
     }
 
@@ -208,6 +221,122 @@ impl Run<'_> {
         pair.print(self.mechanism, "-", "lock-unlock", "total");
         Ok(())
     }
+
+    /// How long an interrupt that needs no lock waits if it comes at the beginning of a critical
+    /// section of a millisecond.
+    fn latency<G>(&self, lock: impl Fn() -> G) -> Result {
+        let mut latency = Series::default();
+        for _ in 0..self.rounds.min(20) {
+            let guard = lock();
+            let start = now();
+            self.shared.raise();
+            while now() - start < 1_000_000 {
+                core::hint::spin_loop();
+            }
+            drop(guard);
+            latency.push(self.shared.take_done() - start)?;
+        }
+        latency.print(self.mechanism, self.vector, "held-1ms", "latency");
+        Ok(())
+    }
+}
+
+/// A handler that needs no lock.
+struct Unlocked(Arc<Shared>);
+
+impl irq::Handler for Unlocked {
+    fn handle(&self) -> IrqReturn {
+        self.0.registers.write(IRQ_ACK, 1);
+        self.0.done.store(now(), Relaxed);
+        IrqReturn::Handled
+    }
+}
+
+/// The kernel's `rt_mutex`, of which the kernel crate has none.
+#[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
+struct RtMutex(UnsafeCell<bindings::rt_mutex>);
+
+#[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
+impl RtMutex {
+    fn new() -> Self {
+        // SAFETY: Without debugging, zero is an unlocked one.
+        Self(UnsafeCell::new(unsafe { core::mem::zeroed() }))
+    }
+
+    fn lock(&self) -> impl Drop + '_ {
+        // SAFETY: It is initialised; thread context, and so when it is unlocked.
+        unsafe { bindings::rt_mutex_lock(self.0.get()) };
+        // SAFETY: As above.
+        ScopeGuard::new(|| unsafe { bindings::rt_mutex_unlock(self.0.get()) })
+    }
+}
+
+/// The C spinlock, without the kernel crate's calls around it.
+struct IrqSave(UnsafeCell<bindings::raw_spinlock_t>);
+
+impl IrqSave {
+    fn new() -> Self {
+        // SAFETY: Without debugging, zero is an unlocked one.
+        Self(UnsafeCell::new(unsafe { core::mem::zeroed() }))
+    }
+
+    fn lock(&self) -> impl Drop + '_ {
+        // SAFETY: It is initialised, and unlocked with the flags that locking it returned.
+        let flags = unsafe { bindings::_raw_spin_lock_irqsave(self.0.get()) };
+        // SAFETY: As above.
+        ScopeGuard::new(move || unsafe {
+            bindings::_raw_spin_unlock_irqrestore(self.0.get(), flags)
+        })
+    }
+}
+
+/// What a thread pays to lock and unlock, and others for a millisecond in between.
+fn measure_locks(shared: &Arc<Shared>, request: irq::IrqRequest<'_>, rounds: usize) -> Result {
+    let run = |mechanism| Run {
+        shared,
+        mechanism,
+        vector: "msi",
+        rounds,
+    };
+    let irqsave = IrqSave::new();
+    run("irqsave-spinlock").pair(|| irqsave.lock())?;
+    run("SpinLockIrq").pair(|| shared.spin.lock())?;
+    run("mutex").pair(|| shared.mutex.lock())?;
+    #[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
+    {
+        let rt_mutex = RtMutex::new();
+        run("rt_mutex").pair(|| rt_mutex.lock())?;
+    }
+    run("lazy-mutex").pair(|| shared.lazy.lock())?;
+    run("lazy-write").pair(|| shared.rw.write())?;
+    run("lazy-read").pair(|| shared.rw.read())?;
+    let mut readers = KVec::new();
+    for (readers_before, name) in [
+        (1, "lazy-read-beside-1"),
+        (3, "lazy-read-beside-3"),
+        (15, "lazy-read-beside-15"),
+    ] {
+        while readers.len() < readers_before {
+            readers.push(shared.rw.read(), GFP_KERNEL)?;
+        }
+        run(name).pair(|| shared.rw.read())?;
+    }
+    drop(readers);
+
+    // SAFETY: It is dropped at the end of this function.
+    let registration = unsafe {
+        irq::Registration::new(
+            request,
+            Flags::SHARED,
+            c"lazyirq_bench",
+            Ok(Unlocked(shared.clone())),
+        )
+    };
+    let _registration = KBox::pin_init(registration, GFP_KERNEL)?;
+    run("no-lock").latency(|| ())?;
+    run("irqsave-spinlock").latency(|| irqsave.lock())?;
+    run("mutex").latency(|| shared.mutex.lock())?;
+    run("lazy-mutex").latency(|| shared.lazy.lock())
 }
 
 fn measure(pdev: &pci::Device<Core<'_>>, rounds: usize) -> Result {
@@ -219,6 +348,7 @@ fn measure(pdev: &pci::Device<Core<'_>>, rounds: usize) -> Result {
             spin <- new_spinlock_irq!(0),
             mutex <- new_mutex!(0),
             lazy <- lazyirq::new_mutex!(0, "bench"),
+            rw <- lazyirq::new_rwlock!(0, "bench"),
         }? Error),
         GFP_KERNEL,
     )?;
@@ -244,7 +374,6 @@ fn measure(pdev: &pci::Device<Core<'_>>, rounds: usize) -> Result {
             let run = run("hardirq");
             run.uncontended()?;
             run.contended(|| shared.spin.lock())?;
-            run.pair(|| shared.spin.lock())?;
         }
         {
             // SAFETY: It is dropped at the end of this block.
@@ -260,7 +389,6 @@ fn measure(pdev: &pci::Device<Core<'_>>, rounds: usize) -> Result {
             let run = run("threaded-mutex");
             run.uncontended()?;
             run.contended(|| shared.mutex.lock())?;
-            run.pair(|| shared.mutex.lock())?;
         }
         {
             let _registration = lazyirq::register(
@@ -272,7 +400,9 @@ fn measure(pdev: &pci::Device<Core<'_>>, rounds: usize) -> Result {
             let run = run("lazy");
             run.uncontended()?;
             run.contended(|| shared.lazy.lock())?;
-            run.pair(|| shared.lazy.lock())?;
+        }
+        if matches!(irq_type, IrqType::Msi) {
+            measure_locks(&shared, vectors.index(0)?.into(), rounds)?;
         }
     }
     Ok(())

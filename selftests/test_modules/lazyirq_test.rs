@@ -39,25 +39,10 @@ use kernel::{
 };
 use lazyirq::{Handler, Interrupt, Ipl, Mutex, Options};
 
-const REGISTERS: usize = 0x100;
-const IRQ_STATUS: usize = 0x24;
-const IRQ_RAISE: usize = 0x60;
-const IRQ_ACK: usize = 0x64;
-
-/// How long anything is waited for.
-const BOUND: Delta = Delta::from_secs(20);
-
-/// Calls `f` until it is true, without sleeping: the interrupt may be for this CPU.
-fn spin_until(f: impl Fn() -> bool) -> bool {
-    let start = Instant::<Monotonic>::now();
-    while !f() {
-        if start.elapsed() > BOUND {
-            return false;
-        }
-        core::hint::spin_loop();
-    }
-    true
-}
+mod common;
+use common::{
+    in_hard_irq, spin_until, with_text, BOUND, IRQ_ACK, IRQ_RAISE, IRQ_STATUS, REGISTERS,
+};
 
 /// What the handler does, besides leaving its trace.
 #[derive(Clone, Copy, PartialEq)]
@@ -89,15 +74,6 @@ impl Mode {
             _ => return Err(EINVAL),
         })
     }
-}
-
-/// Is this a hard IRQ, as far as the handler is concerned? By the processor's interrupt flag: the
-/// running task's name would not tell, since a hard IRQ may have interrupted an ithread.
-fn in_hard_irq() -> bool {
-    let flags: u64;
-    // SAFETY: Reads the flags.
-    unsafe { core::arch::asm!("pushfq", "pop {}", out(reg) flags) };
-    flags & 1 << 9 == 0
 }
 
 const TRACE: usize = 64;
@@ -301,14 +277,6 @@ impl Handler for Traced {
         this.step(b'D');
         IrqReturn::Handled
     }
-}
-
-fn with_text(reader: &mut UserSliceReader, f: impl FnOnce(&str) -> Result) -> Result {
-    let mut buffer = [0; 32];
-    let length = reader.len();
-    let bytes = buffer.get_mut(..length).ok_or(EINVAL)?;
-    reader.read_slice(bytes)?;
-    f(core::str::from_utf8(bytes).map_err(|_| EINVAL)?.trim())
 }
 
 fn write_run(this: &Run, reader: &mut UserSliceReader) -> Result {

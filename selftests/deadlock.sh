@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Who would wait for himself is told so at once, with the locks' names.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/driver.sh"
+. "$(dirname "$0")/locks.sh"
+
+ktap_print_header
+ktap_set_plan 12
+expect_log 'Call Trace:'
+
+said() {
+	dmesg | sed -n "/lazyirq-mark deadlock\$/,\$p" | grep -cE "lazyirq: $1" | grep -qx "${2:-1}" && return
+	ktap_print_msg "the log does not say so ${2:-1} times"
+	return 1
+}
+
+check "the driver loads" start_locks
+
+alone() {
+	reset
+	thread A x0 i0 && failed A && trace_is_all 'Ax0 A!' && said 'a thread waits for lock X0, which it has itself'
+}
+check "a thread that waits for a mutex it has gets an error" alone
+alone_writing() {
+	reset
+	thread A w1 R1 && failed A && said 'a thread waits for lock RW1, which it has itself'
+}
+check "one that wants to read what it writes, too" alone_writing
+
+cycle() {
+	reset
+	thread A x0 h i1 && thread B x1 h i0 && trace_has Ah Bh || return 1
+	go A && within queued A || return 1
+	go B
+	wait "${pid[A]}" "${pid[B]}"
+	# One fails, the other one goes on.
+	trace_is_like '(A!.*B\.)|(B!.*A\.)' || return 1
+	said 'deadlock: ' && said '  lock X0' && said '  lock X1' && said 'a thread that waits .* gets an error'
+}
+check "two threads that wait for each other: one gets an error" cycle
+
+victim() {
+	reset
+	thread A x0 h x1 && thread B x1 h i0 && trace_has Ah Bh || return 1
+	go B && go A
+	failed B && ended A && trace_has A. B!
+}
+check "it is the one whose call can fail" victim
+
+with_handler() {
+	reset
+	thread -c 1 A x1 h x0 && trace_has Ah || return 1
+	handler 0 H x0 x1
+	trace_has Hx0 || return 1
+	go A
+	ended A && trace_is_all "Ax1 Ah Hx0 Ax0 A." &&
+		said 'the handler that waits for lock X1 is shut down' &&
+		said 'interrupt .* is shut down'
+}
+expect_log 'lazyirq: interrupt .* shut down'
+check "a thread and a handler: the handler is shut down, the thread goes on" with_handler
+other_goes_on() { reset; handler 1 I x0 x1 w0; trace_has I.; }
+check "the other device's interrupt goes on" other_goes_on
+
+three() {
+	reset
+	thread A x0 h x1 && thread B x1 h w0 && thread C w0 h i0 && trace_has Ah Bh Ch || return 1
+	go A && go B && go C
+	failed C && ended B && ended A
+}
+check "three in a row" three
+
+no_cycle() {
+	local before
+	before=$(dmesg | grep -c 'lazyirq: deadlock')
+	reset
+	# A chain of three, for as long as it takes to be looked at.
+	thread A x0 h && thread B x1 h x0 && trace_has Ah Bh || return 1
+	go B
+	thread C w0 x1 && trace_has Cw0 || return 1
+	sleep 0.2
+	go A
+	ended A && ended B && ended C && [ "$(dmesg | grep -c 'lazyirq: deadlock')" = "$before" ]
+}
+check "a chain without a cycle is none" no_cycle
+
+nothing_left() { reset; thread A w0 w1 x0 x1 && ended A; }
+check "all locks are free in the end" nothing_left
+check "the driver unloads" stop_locks
+reload() { start_locks && stop_locks; }
+check "and can be loaded again" reload
+ktap_finished

@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# A CPU goes offline while a handler that was interrupted there waits: it goes on
+# on another one, and nothing of it is left when the CPU is back.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/driver.sh"
+. "$(dirname "$0")/locks.sh"
+
+ktap_print_header
+ktap_set_plan 9
+
+online() { echo "$1" >/sys/devices/system/cpu/cpu1/online; }
+
+check "the driver loads" start_locks
+# All that runs by itself does so on the CPU that stays.
+taskset -pc 0 $$ >/dev/null
+
+for round in 1 2 3; do
+	rehomed() {
+		online 1 && pin 1 1 || return 1
+		reset
+		thread -c 0 A x0 h && trace_has Ah || return 1
+		handler 1 H x0
+		online 0 || return 1
+		go A
+		ended A && trace_is_all "Ax0 Ah A. Hx0' H.'"
+	}
+	check "round $round: a handler that waits goes on on another CPU" rehomed
+	lazy_again() {
+		online 1 && pin 1 1 || return 1
+		reset
+		# Of a lower IPL, it would be held if something of the other were still counted.
+		pin 0 1 || return 1
+		reset
+		handler 0 G x0
+		trace_is_all 'Gx0 G.'
+	}
+	check "round $round: when the CPU is back, interrupts are lazy there" lazy_again
+done
+
+gone() {
+	pin 1 1 || return 1
+	reset
+	thread -c 0 A x0 h && trace_has Ah || return 1
+	handler 1 H x0
+	online 0 || return 1
+	go A
+	ended A && trace_has "H.'" && stop_locks || return 1
+	online 1 && start_locks && pin 0 1 || return 1
+	reset
+	handler 0 G x0
+	trace_is_all 'Gx0 G.'
+}
+check "the same with the driver gone when the CPU comes back" gone
+check "the driver unloads" stop_locks
+online 1
+ktap_finished

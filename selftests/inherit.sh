@@ -1,0 +1,136 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Priority inheritance: a hog of middling priority on the CPU of one who holds a
+# lock must not keep an interrupt waiting.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/driver.sh"
+. "$(dirname "$0")/locks.sh"
+
+ktap_print_header
+ktap_set_plan 25
+
+# All that matters here happens on CPU 0; the script and the interrupts are on CPU 1.
+taskset -pc 1 $$ >/dev/null
+
+# hog FIFO-PRIORITY: on CPU 0, until unhog. Meanwhile no program should be started, here neither: who
+# reads it from the disk may have to run on CPU 0.
+hog() {
+	thread -c 0 -f "$1" Z b
+	trace_has Zb
+}
+unhog() {
+	local result=$?
+	go Z
+	ended Z && return $result
+}
+
+start_here() { start_locks "$@" && pin 0 1 && pin 1 1; }
+
+# Without inheritance the owner, of the lowest real-time priority, does not run again.
+check "boost_delay_us=4000000000 (never): the driver loads" start_here boost_delay_us=4000000000
+starved() {
+	reset
+	thread -c 0 -f 1 A x0 h && trace_has Ah && hog 40 || return 1
+	handler 1 H x0
+	go A
+	! within has "H.'" && fifo_of "${pid[A]}" && [ "$fifo" = 1 ]
+	unhog && ended A && trace_has "H.'"
+}
+check "the interrupt waits for as long as there is a hog" starved
+check "the driver unloads" stop_locks
+
+for delay in 0 200 20000; do
+	check "boost_delay_us=$delay: the driver loads" start_here boost_delay_us=$delay
+	lent() {
+		reset
+		thread -c 0 -f 1 A "$1" h && trace_has Ah && hog 40 || return 1
+		handler 1 H "$2"
+		fifo_becomes A 57 && go A && trace_has "H.'"
+		unhog && ended A
+	}
+	check "boost_delay_us=$delay: the owner of a mutex runs at the ithread's priority" lent x0 x0
+	check "boost_delay_us=$delay: so does the writer of a read/write lock" lent w0 r0
+	check "boost_delay_us=$delay: the driver unloads" stop_locks
+done
+
+check "the driver loads" start_here
+repaid() {
+	reset
+	thread -c 0 -f 1 A x0 h u h && trace_has Ah || return 1
+	handler 1 H x0
+	fifo_becomes A 57 || return 1
+	go A
+	# It has released, and is still there.
+	trace_has "H.'" Au && fifo_becomes A 1 || return 1
+	go A
+	ended A
+}
+check "it has its own priority again once it has released" repaid
+
+raised() {
+	reset
+	thread -c 0 A x0 h && trace_has Ah || return 1
+	handler 0 G x0
+	fifo_becomes A 53 || return 1
+	handler 1 H x0
+	fifo_becomes A 57 || return 1
+	go A
+	ended A && trace_has "H.'" "G.'"
+}
+check "a higher IPL raises what is lent" raised
+
+chain() {
+	reset
+	thread -c 0 -f 1 A x1 h && trace_has Ah || return 1
+	thread -c 0 -f 2 B x0 x1 && within queued B && hog 40 || return 1
+	handler 1 H x0
+	fifo_becomes A 57 && go A && trace_has "H.'"
+	unhog && ended A && ended B
+}
+check "through a chain: the owner waits for another lock" chain
+
+through_handler() {
+	reset
+	thread -c 0 -f 1 A x1 h && trace_has Ah && hog 54 || return 1
+	handler 0 G x0 x1
+	handler 1 H x0
+	fifo_becomes A 57 && go A && trace_has "G.'" "H.'"
+	unhog && ended A
+}
+check "through a handler of a lower IPL, which waits for a thread" through_handler
+
+between_handlers() {
+	pin 0 0 || return 1
+	reset
+	# The handler goes on in the ithread of IPL 3 on CPU 0, that is SCHED_FIFO 53.
+	hog 55 || return 1
+	handler 0 G x0 d
+	trace_has Gx0 && handler 1 H x0 && trace_has "G.'" "H.'"
+	unhog && pin 0 1
+}
+check "a handler of a lower IPL that is runnable runs at the higher one's priority" between_handlers
+ithread_is_back() { fifo_of "$(pgrep -x lazyirq3/0)" && [ "$fifo" = 53 ]; }
+check "its ithread has its own priority again" ithread_is_back
+
+threads() {
+	reset
+	thread -c 0 -f 1 A x0 h && trace_has Ah || return 1
+	thread -c 1 -f 50 B x0 && within queued B && hog 40 || return 1
+	fifo_becomes A 50 && go A && ended B
+	unhog && ended A
+}
+check "a thread that waits lends, too" threads
+
+many() {
+	reset
+	# More owners to lend to than there were lenders at first.
+	thread A x0 h && thread B x1 h && thread C w0 h && thread D w1 h && trace_has Ah Bh Ch Dh || return 1
+	thread -f 30 E x0 && thread -f 31 F x1 && thread -f 32 G w0 && thread -f 33 I w1
+	fifo_becomes A 30 && fifo_becomes B 31 && fifo_becomes C 32 && fifo_becomes D 33 || return 1
+	go A && go B && go C && go D
+	ended A && ended B && ended C && ended D && ended E && ended F && ended G && ended I
+}
+check "to four at a time" many
+
+check "the driver unloads" stop_locks
+ktap_finished

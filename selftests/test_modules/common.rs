@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the selftests' drivers share: the `edu` device's registers, bounded waiting, control files.
+
+use kernel::{
+    prelude::*,
+    time::{Delta, Instant, Monotonic},
+    uaccess::UserSliceReader,
+};
+
+pub(crate) const REGISTERS: usize = 0x100;
+pub(crate) const IRQ_STATUS: usize = 0x24;
+pub(crate) const IRQ_RAISE: usize = 0x60;
+pub(crate) const IRQ_ACK: usize = 0x64;
+
+/// How long anything is waited for.
+pub(crate) const BOUND: Delta = Delta::from_secs(20);
+
+/// Calls `f` until it is true, without sleeping: the interrupt may be for this CPU.
+pub(crate) fn spin_until(f: impl Fn() -> bool) -> bool {
+    let start = Instant::<Monotonic>::now();
+    while !f() {
+        if start.elapsed() > BOUND {
+            return false;
+        }
+        core::hint::spin_loop();
+    }
+    true
+}
+
+/// Is this a hard IRQ, as far as the handler is concerned? By the processor's interrupt flag: the
+/// running task's name would not tell, since a hard IRQ may have interrupted an ithread.
+pub(crate) fn in_hard_irq() -> bool {
+    let flags: u64;
+    // SAFETY: Reads the flags.
+    unsafe { core::arch::asm!("pushfq", "pop {}", out(reg) flags) };
+    flags & 1 << 9 == 0
+}
+
+/// Gives `f` what was written to a control file.
+pub(crate) fn with_text(reader: &mut UserSliceReader, f: impl FnOnce(&str) -> Result) -> Result {
+    let mut buffer = [0; 64];
+    let length = reader.len();
+    let bytes = buffer.get_mut(..length).ok_or(EINVAL)?;
+    reader.read_slice(bytes)?;
+    f(core::str::from_utf8(bytes).map_err(|_| EINVAL)?.trim())
+}
