@@ -7,7 +7,7 @@
 . "$(dirname "$0")/locks.sh"
 
 ktap_print_header
-ktap_set_plan 25
+ktap_set_plan 26
 
 # All that matters here happens on CPU 0; the script and the interrupts are on CPU 1.
 taskset -pc 1 $$ >/dev/null
@@ -120,6 +120,21 @@ threads() {
 	unhog && ended A
 }
 check "a thread that waits lends, too" threads
+
+given_up() {
+	reset
+	thread A x0 h u h && trace_has Ah || return 1
+	thread -f 30 B i0 && fifo_becomes A 30 || return 1
+	kill -USR1 "${pid[B]}"
+	failed B || return 1
+	go A
+	trace_has Au && fifo_becomes A 0 || return 1
+	# It can be lent again, to another one.
+	thread C x0 h && trace_has Ch && thread -f 31 D x0 && fifo_becomes C 31 || return 1
+	go A && go C
+	ended A && ended C && ended D
+}
+check "what was lent by one that has given up is repaid, too" given_up
 
 many() {
 	reset

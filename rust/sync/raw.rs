@@ -11,9 +11,9 @@
 //! | bit 0 set beside one of these | the turnstile has waiters |
 //!
 //! Uncontended, taking the lock is one compare-exchange and releasing it is another. Bit 0 is set
-//! exactly while the turnstile has waiters, changes under the turnstile's lock alone, and while it
-//! is set the word is written under that lock alone: then the lock goes straight from hand to hand,
-//! never free. A mutex is a lock that nobody reads.
+//! exactly while the turnstile has waiters, or the owner something to repay to one that has given up.
+//! It changes under the turnstile's lock alone, and while it is set the word is written under that
+//! lock alone: then the lock goes straight from hand to hand, never free. A mutex is a lock that nobody reads.
 //!
 //! Who goes first: the waiter of the highest priority, first come, first served among equals; with
 //! a reader all those that come before the next writer. A reader that comes while others read joins
@@ -305,7 +305,8 @@ impl RawLock {
         } else {
             0
         };
-        let waiters = if turnstile.iter().nth(joining).is_some() {
+        // The owner of something lent has to come by here to repay, even if nobody waits any more.
+        let waiters = if turnstile.iter().nth(joining).is_some() || turnstile.loan.is_some() {
             WAITERS
         } else {
             0
