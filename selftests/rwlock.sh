@@ -73,7 +73,11 @@ no_starving_by_handlers() {
 	reset
 	thread A r0 h && trace_has Ah || return 1
 	thread B w0 && within queued B || return 1
-	for round in $(seq 16); do handler 1 H r0; done
+	for round in $(seq 16); do
+		# One after the other: the device brings two as one.
+		reset
+		handler 1 H r0 && trace_has H. || return 1
+	done
 	reset
 	# That was often enough: the writer is first now.
 	handler 1 I r0
