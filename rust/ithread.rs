@@ -170,9 +170,13 @@ unsafe fn take_over(head: &Head, id: u32, ipl: usize) {
     }
     // The other CPU's count is its own to change.
     cpu(old).work[ipl].moved.fetch_add(1, Release);
-    // SAFETY: The ithreads of this IPL are there; one that sleeps since its CPU is offline goes on
-    // to do so.
-    unsafe { bindings::wake_up_process(cpu(old).work[ipl].thread.load(Relaxed)) };
+    // One that is not known yet, since its CPU has only just come, looks by itself.
+    let thread = cpu(old).work[ipl].thread.load(Relaxed);
+    if !thread.is_null() {
+        // SAFETY: The ithreads of this IPL are there; one that sleeps since its CPU is offline goes
+        // on to do so.
+        unsafe { bindings::wake_up_process(thread) };
+    }
 }
 
 /// # Safety
