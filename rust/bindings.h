@@ -33,7 +33,6 @@ int lazyirq_this_level(void);
 void lazyirq_set_level(int level);
 void lazyirq_set_level_of(unsigned int cpu, int level);
 void lazyirq_on_each_cpu(void (*f)(unsigned int cpu, unsigned int arg), unsigned int arg);
-unsigned int lazyirq_this_cpu(void);
 unsigned int lazyirq_next_online_cpu(unsigned int cpu);
 void lazyirq_irq_off(void);
 void lazyirq_irq_on(void);
@@ -63,6 +62,8 @@ int lazyirq_lending_start(void);
 void lazyirq_lending_stop(void);
 void lazyirq_look_in(u64 ns);
 void lazyirq_dispatch(void);
+void lazyirq_stalls_in(unsigned int ms);
+void lazyirq_show_task(struct task_struct *task);
 void lazyirq_grow(void);
 
 struct kthread_worker *lazyirq_worker(unsigned int number);
@@ -77,7 +78,9 @@ void lazyirq_mask_at_once(unsigned int irq);
 bool lazyirq_line_in_use(unsigned int irq);
 size_t lazyirq_thread_memory(void);
 
-void lazyirq_wait_var(void *var, bool (*done)(void *var));
-void lazyirq_wake_var(void *var);
+struct irq_desc *lazyirq_line(unsigned int irq);
+unsigned int lazyirq_line_busy(struct irq_desc *line);
+bool lazyirq_line_idle(struct irq_desc *line);
+void lazyirq_line_wake(struct irq_desc *line);
 
 #endif /* LAZYIRQ_BINDINGS_H */

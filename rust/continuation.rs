@@ -42,9 +42,10 @@
 //!
 //! The rest of the word goes with the phase, so that each of these changes in one step with it:
 //! the IPL, the events that came while the handler was unfinished, whether its line is masked, and
-//! whether it is being stopped or waited for.
+//! whether it is being stopped. The IPL changes in Idle alone: an unfinished handler counts in IPL
+//! order by the one that it had when it left Idle.
 
-use crate::primitive::{AcqRel, Acquire, AtomicU32};
+use crate::primitive::{AcqRel, Acquire, AtomicU32, Relaxed};
 
 /// What the handler is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,12 +68,12 @@ pub(crate) enum Phase {
 ///
 /// | bits | meaning |
 /// |---|---|
-/// | 31 | busy: the lazy path may not start it. The phase is not Idle, or bit 26 or 27 is set |
+/// | 31 | busy: the lazy path may not start it. The phase is not Idle, or bit 27 is set |
 /// | 28..=30 | the phase |
 /// | 27 | stopped: no new start, the registration is being dropped |
-/// | 26 | waited for: whoever reaches Idle next wakes the waiters |
-/// | 25 | masked: the line is disabled on behalf of this handler |
-/// | 8..=23 | events that came while it was unfinished |
+/// | 26 | masked: the line is disabled on behalf of this handler |
+/// | 16..=25 | events that came while it was unfinished |
+/// | 8..=15 | the IPL from the next Idle on, if it is to be another one |
 /// | 0..=7 | IPL |
 ///
 /// As a signed number an idle word is the IPL and a busy one is negative, so that the lazy path
@@ -86,10 +87,14 @@ impl State {
     const PHASE_SHIFT: u32 = 28;
     const PHASE: u32 = 7 << Self::PHASE_SHIFT;
     const STOPPED: u32 = 1 << 27;
-    const WAITED: u32 = 1 << 26;
-    const MASKED: u32 = 1 << 25;
-    const EVENTS_SHIFT: u32 = 8;
-    const EVENTS: u32 = 0xffff << Self::EVENTS_SHIFT;
+    const MASKED: u32 = 1 << 26;
+    const EVENTS_SHIFT: u32 = 16;
+    /// More than can come before the line is masked, by far.
+    const MOST_EVENTS: u32 = 0x3ff;
+    const EVENTS: u32 = Self::MOST_EVENTS << Self::EVENTS_SHIFT;
+    const NEXT_IPL_SHIFT: u32 = 8;
+    const NEXT_IPL: u32 = 0xff << Self::NEXT_IPL_SHIFT;
+    const IPL: u32 = 0xff;
 
     pub(crate) fn phase(self) -> Phase {
         let phase = (self.0 & Self::PHASE) >> Self::PHASE_SHIFT;
@@ -114,30 +119,19 @@ impl State {
         self.is_stopped() || self.phase() == Phase::Dead
     }
 
-    /// Is there nothing but the phase and the IPL?
-    fn is_undisturbed(self) -> bool {
-        self.0 & (Self::STOPPED | Self::WAITED | Self::MASKED | Self::EVENTS) == 0
-    }
-
-    pub(crate) fn is_waited_for(self) -> bool {
-        self.0 & Self::WAITED != 0
-    }
-
-    /// Is there no run of the handler, and nobody left who would touch it?
-    fn is_quiet(self) -> bool {
-        matches!(self.phase(), Phase::Idle | Phase::Dead)
-    }
-
     fn with(self, phase: Phase) -> State {
-        let rest = self.0 & !(Self::PHASE | Self::BUSY);
-        let busy = phase != Phase::Idle || rest & (Self::STOPPED | Self::WAITED) != 0;
+        let mut rest = self.0 & !(Self::PHASE | Self::BUSY);
+        if phase == Phase::Idle && rest & Self::NEXT_IPL != 0 {
+            let next = (rest & Self::NEXT_IPL) >> Self::NEXT_IPL_SHIFT;
+            rest = rest & !(Self::NEXT_IPL | Self::IPL) | next;
+        }
+        let busy = phase != Phase::Idle || rest & Self::STOPPED != 0;
         let busy = if busy { Self::BUSY } else { 0 };
         State(rest | (phase as u32) << Self::PHASE_SHIFT | busy)
     }
 
-    /// The handler comes to rest in `phase`. Whoever does that wakes the waiters.
-    fn at_rest(self, phase: Phase) -> State {
-        State(self.0 & !Self::WAITED).with(phase)
+    fn with_next_ipl(self, ipl: u8) -> State {
+        State(self.0 & !Self::NEXT_IPL | u32::from(ipl) << Self::NEXT_IPL_SHIFT)
     }
 
     fn masked(self) -> State {
@@ -174,10 +168,8 @@ pub(crate) enum Pending {
 /// What the ithread has to do after a handler is done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Done {
-    /// 8: it is Idle, and may be gone already.
+    /// 8: it is Idle.
     Idle,
-    /// 8, and somebody waits for that.
-    WakeWaiters,
     /// 10: put it in its CPU's queue.
     Again,
     /// Unmask the line first, then ask again: an interrupt that is resent at once finds the
@@ -191,7 +183,22 @@ pub(crate) struct Continuation(AtomicU32);
 
 impl Continuation {
     pub(crate) fn new(ipl: u8) -> Self {
-        Self(AtomicU32::new(ipl as u32))
+        Self(AtomicU32::new(ipl.into()))
+    }
+
+    /// The IPL by which an unfinished handler counts, or the next interrupt will.
+    pub(crate) fn ipl(&self) -> usize {
+        (self.0.load(Relaxed) & State::IPL) as usize
+    }
+
+    /// Sets the IPL, of an unfinished handler when that is Idle again. Returns whether it is set
+    /// already.
+    pub(crate) fn set_ipl(&self, ipl: u8) -> bool {
+        let old = self.update(|state| {
+            let state = state.with_next_ipl(ipl);
+            Some(state.with(state.phase()))
+        });
+        old.phase() == Phase::Idle
     }
 
     /// May an interrupt start the handler lazily on a CPU whose highest unfinished IPL is `level`?
@@ -262,7 +269,9 @@ impl Continuation {
             match arrival(state) {
                 Arrival::Refused => None,
                 Arrival::Held => Some(state.with(Phase::Queued)),
-                Arrival::Remembered => Some(state.with_events((state.events() + 1).min(0xffff))),
+                Arrival::Remembered => {
+                    Some(state.with_events((state.events() + 1).min(State::MOST_EVENTS)))
+                }
             }
         });
         arrival(old)
@@ -288,7 +297,7 @@ impl Continuation {
 
     /// 12: the handler is given up, with its line disabled once more. Returns the state before.
     pub(crate) fn die(&self) -> State {
-        self.update(|state| Some(state.masked().at_rest(Phase::Dead)))
+        self.update(|state| Some(state.masked().with(Phase::Dead)))
     }
 
     /// 6: the ithread takes it from the queue.
@@ -299,18 +308,32 @@ impl Continuation {
         self.0.fetch_add(STEP, AcqRel);
     }
 
-    /// A lazy path is done that was armed, stopped or waited for meanwhile. What it was armed for is
-    /// cancelled. Returns the state before.
-    pub(crate) fn done_lazily(&self) -> State {
-        self.update(|state| Some(state.at_rest(Phase::Idle)))
+    /// A lazy path is done that was armed meanwhile, or stopped. What it was armed for is cancelled.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn done_lazily(&self) {
+        self.update(|state| Some(state.with(Phase::Idle)));
     }
 
     /// 8, 10: a handler is done in the ithread.
+    #[inline]
     pub(crate) fn done(&self) -> Done {
+        const RUNNING: u32 = (Phase::Running as u32) << State::PHASE_SHIFT | State::BUSY;
+        // Nearly always nothing has happened meanwhile: no event, no new IPL.
+        let word = self.0.load(Relaxed);
+        let ipl = word & State::IPL;
+        let undisturbed = word == RUNNING | ipl;
+        let exchange = |to| self.0.compare_exchange(word, to, AcqRel, Relaxed);
+        if undisturbed && exchange(ipl).is_ok() {
+            return Done::Idle;
+        }
+        self.done_disturbed()
+    }
+
+    #[cold]
+    fn done_disturbed(&self) -> Done {
         let done = |state: State| {
-            if state.is_undisturbed() {
-                Done::Idle
-            } else if state.events() > 0 {
+            if state.events() > 0 {
                 // Events first: a level line that is unmasked before its event is answered fires
                 // at once, is masked again, and its handler never runs.
                 Done::Again
@@ -318,8 +341,6 @@ impl Continuation {
                 // What is being stopped leaves its line masked until it is freed: whatever still
                 // asserts it would not be answered.
                 Done::Unmask
-            } else if state.is_waited_for() {
-                Done::WakeWaiters
             } else {
                 Done::Idle
             }
@@ -328,7 +349,7 @@ impl Continuation {
             Some(match done(state) {
                 Done::Unmask => State(state.0 & !State::MASKED),
                 Done::Again => state.with_events(state.events() - 1).with(Phase::Queued),
-                Done::Idle | Done::WakeWaiters => state.at_rest(Phase::Idle),
+                Done::Idle => state.with(Phase::Idle),
             })
         });
         done(old)
@@ -340,13 +361,5 @@ impl Continuation {
             let state = State(state.0 | State::STOPPED);
             Some(state.with(state.phase()))
         });
-    }
-
-    /// Is the handler neither running nor unfinished? If not, whoever is done with it wakes the
-    /// waiters.
-    pub(crate) fn quiet_or_wait(&self) -> bool {
-        let old =
-            self.update(|state| (!state.is_quiet()).then_some(State(state.0 | State::WAITED)));
-        old.is_quiet()
     }
 }

@@ -4,6 +4,8 @@
 
 use crate::{
     bindings,
+    ipl::Ipl,
+    slot::Head,
     stats::{Mechanism, Stats},
 };
 use kernel::{
@@ -48,10 +50,23 @@ global_lock! {
     unsafe(uninit) static LIST: Mutex<List> = List { root: None, rows: KVec::new() };
 }
 
+/// A lazy interrupt's handler.
+///
+/// # Invariants
+///
+/// As for [`Row`].
+struct Handler(*const Head);
+
+// SAFETY: Heads are `Sync`.
+unsafe impl Send for Handler {}
+// SAFETY: As above.
+unsafe impl Sync for Handler {}
+
 /// An interrupt's place in debugfs. It is gone when this is dropped, and nobody reads it.
 pub(crate) struct Listed {
     row: Row,
-    _file: Pin<KBox<File<Row>>>,
+    _stats: Pin<KBox<File<Row>>>,
+    _ipl: Option<Pin<KBox<File<Handler>>>>,
     _dir: Dir,
 }
 
@@ -60,9 +75,9 @@ impl Listed {
     ///
     /// # Safety
     ///
-    /// `stats` stays where it is until this is dropped.
-    pub(crate) unsafe fn new(stats: &Stats) -> Result<Self> {
-        // INVARIANT: By the requirement.
+    /// `stats` stays where it is until this is dropped, and so does the `head` of a lazy interrupt.
+    pub(crate) unsafe fn new(stats: &Stats, head: Option<&Head>) -> Result<Self> {
+        // INVARIANT: By the requirement. So below.
         let row = Row(stats);
         let mut list = LIST.lock();
         let same = |other: &Row| {
@@ -84,12 +99,20 @@ impl Listed {
         };
         let root = list.root.as_ref().ok_or(ENODEV)?;
         let dir = root.subdir(&name);
-        let file = dir.read_write_callback_file(c"stats", row, &show_one, &reset_one);
-        let file = KBox::pin_init(file, GFP_KERNEL)?;
+        let stats = dir.read_write_callback_file(c"stats", row, &show_one, &reset_one);
+        let stats = KBox::pin_init(stats, GFP_KERNEL)?;
+        let ipl = match head {
+            None => None,
+            Some(head) => {
+                let file = dir.read_write_callback_file(c"ipl", Handler(head), &show_ipl, &set_ipl);
+                Some(KBox::pin_init(file, GFP_KERNEL)?)
+            }
+        };
         list.rows.push((row, number), GFP_KERNEL)?;
         Ok(Self {
             row,
-            _file: file,
+            _stats: stats,
+            _ipl: ipl,
             _dir: dir,
         })
     }
@@ -172,6 +195,20 @@ fn reset_all(_: &(), reader: &mut UserSliceReader) -> Result {
 
 fn show_one(row: &Row, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     row.fields(|name, value| writeln!(f, "{name:<20} {value}"))
+}
+
+fn show_ipl(handler: &Handler, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    // SAFETY: By the type invariant.
+    writeln!(f, "{}", unsafe { (*handler.0).stats.ipl.get() })
+}
+
+fn set_ipl(handler: &Handler, reader: &mut UserSliceReader) -> Result {
+    let mut buffer = [0; 16];
+    let ipl = written(reader, &mut buffer)
+        .and_then(|text| text.parse::<u8>().map_err(|_| EINVAL))
+        .inspect_err(|_| pr_err!("debugfs: an interrupt priority level has to be 1 to 10\n"))?;
+    // SAFETY: By the type invariant.
+    unsafe { (*handler.0).set_ipl(Ipl::new(ipl)?) }
 }
 
 fn show_table(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -326,7 +363,7 @@ impl Stats {
         field("irq", Number(self.irq.into()))?;
         field("name", Text(text(self.name)))?;
         field("mechanism", Text(self.mechanism.name()))?;
-        field("ipl", Number(self.ipl.into()))?;
+        field("ipl", Number(self.ipl.get().into()))?;
         field("interrupts", Number(self.interrupts()))?;
         for (name, value) in crate::stats::Counters::NAMES
             .iter()

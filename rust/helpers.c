@@ -6,9 +6,11 @@
 #include <linux/export.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
+#include <linux/irqdesc.h>
 #include <linux/kernel.h>
+#include <linux/rcupdate.h>
 #include <linux/smp.h>
-#include <linux/wait_bit.h>
+#include <linux/wait.h>
 #include <uapi/linux/sched/types.h>
 
 #include "bindings.h"
@@ -82,11 +84,6 @@ void lazyirq_irq_off(void)
 void lazyirq_irq_on(void)
 {
 	local_irq_enable();
-}
-
-unsigned int lazyirq_this_cpu(void)
-{
-	return raw_smp_processor_id();
 }
 
 unsigned int lazyirq_next_online_cpu(unsigned int cpu)
@@ -180,13 +177,39 @@ size_t lazyirq_thread_memory(void)
 	return THREAD_SIZE + sizeof(struct task_struct);
 }
 
-/* Sleeps until done(var). It is asked again after each lazyirq_wake_var() of the same address. */
-void lazyirq_wait_var(void *var, bool (*done)(void *var))
+/*
+ * An unfinished handler counts among its line's running threads. So whatever waits until these are
+ * done (synchronize_irq(), and with it disable_irq(), free_irq() and suspending) waits for it too.
+ */
+struct irq_desc *lazyirq_line(unsigned int irq)
 {
-	wait_var_event(var, done(var));
+	struct irq_data *data = irq_get_irq_data(irq);
+
+	return data ? irq_data_to_desc(data) : NULL;
 }
 
-void lazyirq_wake_var(void *var)
+/* Returns the CPU, since each call is one too many on the way of a handler that blocks. Hard IRQ. */
+unsigned int lazyirq_line_busy(struct irq_desc *line)
 {
-	wake_up_var(var);
+	atomic_inc(&line->threads_active);
+	return smp_processor_id();
+}
+
+/*
+ * Interrupts are off. Returns whether somebody waits: then lazyirq_line_wake() is to be called once
+ * they are on, up to which the line stays, whatever happens to it.
+ */
+bool lazyirq_line_idle(struct irq_desc *line)
+{
+	/* Fully ordered, as is going to sleep. */
+	if (!atomic_dec_and_test(&line->threads_active) || !waitqueue_active(&line->wait_for_threads))
+		return false;
+	rcu_read_lock();
+	return true;
+}
+
+void lazyirq_line_wake(struct irq_desc *line)
+{
+	wake_up(&line->wait_for_threads);
+	rcu_read_unlock();
 }

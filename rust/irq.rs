@@ -9,7 +9,7 @@ use crate::{
     line::Line,
     percpu,
     slot::{irqreturn, Head, Slot, RESUME, UNFINISHED},
-    stats::{latency_on, Counters, Latency, Mechanism, Stats},
+    stats::{latency_on, Counters, Latency, Level, Mechanism, Stats},
 };
 use core::{
     cell::UnsafeCell,
@@ -48,11 +48,12 @@ impl Options {
     /// An interrupt named `name` (in debugfs, reports and `/proc/interrupts`), at level `ipl`.
     pub const fn new(name: &'static CStr, ipl: Ipl) -> Self {
         // `threadirqs` and PREEMPT_RT leave the handler in hard-IRQ context: blocking is its own
-        // business.
+        // business. A shared line may stay masked while others' threads run, as they wish.
+        let flags = bindings::IRQF_NO_THREAD | bindings::IRQF_COND_ONESHOT;
         Self {
             name,
             ipl,
-            flags: bindings::IRQF_NO_THREAD as c_ulong,
+            flags: flags as c_ulong,
         }
     }
 
@@ -139,7 +140,7 @@ impl<H: Handler> Registration<H> {
             mechanism: Mechanism::Lazy,
             name: options.name,
             irq,
-            ipl: options.ipl.get(),
+            ipl: Level::new(options.ipl.get()),
             memory: size_of::<Slot<H, F, M>>(),
             continuation: size_of::<F>(),
         };
@@ -293,7 +294,7 @@ where
         return ret;
     }
     if !head.continuation.may_start(0) {
-        head.done_lazily_after_all();
+        head.continuation.done_lazily();
     }
     if latency_on() {
         head.stats.latency.stop();

@@ -135,7 +135,7 @@ pub(crate) unsafe fn finished_if<R>(id: u32, ipl: usize, done: impl FnOnce() -> 
 /// done, its registration dropped, and the thread told to end. But a thread's memory goes after an
 /// RCU grace period only, and a thread that has ended is not woken.
 pub(crate) fn enqueue(head: &Head, home: u32) {
-    let ipl = usize::from(head.stats.ipl);
+    let ipl = head.ipl();
     let mut id = home;
     loop {
         // The ithreads of an IPL are there while a handler of it is registered, and this one is
@@ -189,14 +189,26 @@ unsafe extern "C" fn should_run<const IPL: usize>(id: u32) -> i32 {
     (!work.runnable.is_empty() || work.moved.load(Relaxed) != 0).into()
 }
 
-/// How often a thread has been switched out so far.
+/// The running ithread.
 ///
-/// # Safety
+/// # Invariants
 ///
-/// It is there.
-unsafe fn switched_out(thread: *const bindings::task_struct) -> usize {
-    // SAFETY: By the requirement.
-    unsafe { (*thread).nvcsw.wrapping_add((*thread).nivcsw) }
+/// It is that.
+#[derive(Clone, Copy)]
+pub(crate) struct Thread(*const bindings::task_struct);
+
+impl Thread {
+    /// How often it has been switched out so far because it slept.
+    pub(crate) fn slept(self) -> usize {
+        // SAFETY: By the type invariant. Only the thread's own going to sleep writes it.
+        unsafe { (*self.0).nvcsw }
+    }
+
+    /// How often it has been switched out so far.
+    fn switched_out(self) -> usize {
+        // SAFETY: By the type invariant.
+        self.slept().wrapping_add(unsafe { (*self.0).nivcsw })
+    }
 }
 
 /// # Safety
@@ -208,8 +220,9 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
     let Some(head) = (unsafe { work.runnable.pop() }) else {
         return forget_moved(work, id, IPL);
     };
-    // SAFETY: It is the running thread.
-    let now = unsafe { switched_out(work.thread.load(Relaxed)) };
+    // INVARIANT: It was set by `setup`, in this thread.
+    let thread = Thread(work.thread.load(Relaxed));
+    let now = thread.switched_out();
     // Each was one switch away from the thread, and one to it.
     let switches = now.wrapping_sub(work.switches.replace(now)).wrapping_mul(2) as u64;
 
@@ -226,7 +239,7 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
         if (*head).home() != id {
             take_over(&*head, id, IPL);
         }
-        (*head).resume(switches);
+        (*head).resume(thread, switches);
     }
     // SAFETY: As above.
     #[cfg(CONFIG_DEBUG_ATOMIC_SLEEP)]
@@ -258,8 +271,8 @@ impl Boost {
     /// `None` if the ithread's own priority will do. The caller keeps the continuation from releasing
     /// the lock.
     pub(crate) fn new(head: &Head, fifo: u32) -> Option<Self> {
-        let (home, ipl) = (head.home(), usize::from(head.stats.ipl));
-        if fifo <= Ipl::FIFO_BASE + u32::from(head.stats.ipl) {
+        let (home, ipl) = (head.home(), head.ipl());
+        if fifo <= Ipl::FIFO_BASE + ipl as u32 {
             return None;
         }
         let head = ptr::from_ref(head).cast_mut();
@@ -345,8 +358,8 @@ unsafe extern "C" fn setup<const IPL: usize>(id: u32) {
     let work = &cpu(id).work[IPL];
     // SAFETY: There is a running thread.
     let thread = unsafe { bindings::get_current() };
-    // SAFETY: As above.
-    work.switches.set(unsafe { switched_out(thread) });
+    // INVARIANT: It is this one.
+    work.switches.set(Thread(thread).switched_out());
     work.thread.store(thread, Relaxed);
     let ret = set_own_priority::<IPL>();
     if ret != 0 {
@@ -360,7 +373,7 @@ unsafe extern "C" fn setup<const IPL: usize>(id: u32) {
 /// The description of one IPL's threads, which smpboot keeps in a list while they are there.
 struct Threads(UnsafeCell<bindings::smp_hotplug_thread>);
 
-// SAFETY: Touched by smpboot, under its lock, and by `Use`, under `USERS`.
+// SAFETY: Touched by smpboot, under its lock, and by `Users`, under `USERS`.
 unsafe impl Sync for Threads {}
 
 impl Threads {
@@ -396,43 +409,66 @@ global_lock! {
     unsafe(uninit) static USERS: Mutex<[u32; Ipl::COUNT]> = [0; Ipl::COUNT];
 }
 
-/// The use of one IPL's ithreads: they are there for as long as it is.
-pub(crate) struct Use(Ipl);
+/// The IPLs whose ithreads a registration uses: a bit for each. They are there for as long.
+///
+/// More than one only while the handler was unfinished when its IPL was changed last.
+pub(crate) struct Users(AtomicU32);
 
-impl Use {
-    /// Thread, may sleep. Fails with the kernel's error if a thread cannot be made.
-    pub(crate) fn new(ipl: Ipl) -> Result<Self> {
-        let index: usize = ipl.get().into();
+impl Users {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// Uses `ipl` from now on; no other one, if `change` says so. It is called with the threads there.
+    ///
+    /// Thread, may sleep. Fails with the kernel's error if a thread cannot be made, and changes nothing.
+    pub(crate) fn change(&self, ipl: Ipl, change: impl FnOnce() -> bool) -> Result {
         let mut users = USERS.lock();
-        if users[index] == 0 {
-            let threads = THREADS[index].0.get();
-            // SAFETY: Nobody else has the description: it is in use from here on.
-            let ret = unsafe {
-                (*threads).store = bindings::lazyirq_ithread_store(index as u32);
-                bindings::smpboot_register_percpu_thread(threads)
-            };
-            if ret != 0 {
-                pr_err!("no interrupt threads for IPL {index}: error {ret}\n");
-            }
-            kernel::error::to_result(ret)?;
-            for id in 0..kernel::cpu::nr_cpu_ids() {
-                // SAFETY: It is the number of a CPU, and an IPL.
-                let thread = unsafe { bindings::lazyirq_ithread(id, index as u32) };
-                cpu(id).work[index].thread.store(thread, Relaxed);
-            }
+        let new = 1 << ipl.get();
+        let old = self.0.load(Relaxed);
+        if old & new == 0 {
+            begin(&mut users, ipl.get().into())?;
         }
-        users[index] += 1;
-        Ok(Self(ipl))
+        let over = if change() { old & !new } else { 0 };
+        self.0.store((old | new) & !over, Relaxed);
+        end_all(&mut users, over);
+        Ok(())
+    }
+
+    /// Uses none any more. Thread, may sleep. Nothing of the registration is unfinished.
+    pub(crate) fn none(&self) {
+        end_all(&mut USERS.lock(), self.0.swap(0, Relaxed));
     }
 }
 
-impl Drop for Use {
-    fn drop(&mut self) {
-        let index: usize = self.0.get().into();
-        let mut users = USERS.lock();
+fn begin(users: &mut [u32; Ipl::COUNT], index: usize) -> Result {
+    if users[index] == 0 {
+        let threads = THREADS[index].0.get();
+        // SAFETY: Nobody else has the description: it is in use from here on.
+        let ret = unsafe {
+            (*threads).store = bindings::lazyirq_ithread_store(index as u32);
+            bindings::smpboot_register_percpu_thread(threads)
+        };
+        if ret != 0 {
+            pr_err!("no interrupt threads for IPL {index}: error {ret}\n");
+        }
+        kernel::error::to_result(ret)?;
+        for id in 0..kernel::cpu::nr_cpu_ids() {
+            // SAFETY: It is the number of a CPU, and an IPL.
+            let thread = unsafe { bindings::lazyirq_ithread(id, index as u32) };
+            cpu(id).work[index].thread.store(thread, Relaxed);
+        }
+    }
+    users[index] += 1;
+    Ok(())
+}
+
+/// `levels` has a bit for each IPL whose threads lose a user.
+fn end_all(users: &mut [u32; Ipl::COUNT], levels: u32) {
+    for index in (1..Ipl::COUNT).filter(|index| levels & 1 << index != 0) {
         users[index] -= 1;
         if users[index] == 0 {
-            // SAFETY: It was registered by the first use, and no continuation needs it any more.
+            // SAFETY: It was registered by the first user, and no continuation needs it any more.
             // `none_left` is called as it has to be.
             unsafe {
                 bindings::smpboot_unregister_percpu_thread(THREADS[index].0.get());

@@ -2,7 +2,7 @@
 
 //! A requested interrupt line: what a registration needs beside its slot.
 
-use crate::{bindings, debugfs::Listed, irq::Options, ithread, primitive::Relaxed, slot::Head};
+use crate::{bindings, debugfs::Listed, irq::Options, primitive::Relaxed, slot::Head};
 use core::ptr::NonNull;
 use kernel::{error::to_result, prelude::*};
 
@@ -13,7 +13,6 @@ use kernel::{error::to_result, prelude::*};
 pub(crate) struct Line {
     head: NonNull<Head>,
     listed: Option<Listed>,
-    _ithreads: ithread::Use,
 }
 
 // SAFETY: Heads are `Sync`.
@@ -28,10 +27,10 @@ impl Line {
     ///
     /// The slot lives until this is dropped.
     pub(crate) unsafe fn request(head: NonNull<Head>, options: Options) -> Result<Self> {
-        let ithreads = ithread::Use::new(options.ipl)?;
         // SAFETY: By the requirement.
         let this = unsafe { head.as_ref() };
         let irq = this.irq();
+        this.ithreads.change(options.ipl, || true)?;
         // SAFETY: The entry is for slots of this type, the cookie is one, and it is there until
         // `free_irq`, in this type's drop.
         to_result(unsafe {
@@ -44,15 +43,12 @@ impl Line {
             )
         })
         .inspect_err(|error| {
+            this.ithreads.none();
             let name = crate::debugfs::text(options.name);
             pr_err!("interrupt {irq} ({name}) cannot be had: {error:?}\n");
         })?;
         // INVARIANT: Requested above, and by the function's requirement.
-        let mut line = Self {
-            head,
-            listed: None,
-            _ithreads: ithreads,
-        };
+        let mut line = Self { head, listed: None };
         // Edge and MSI lines need no mask. Until this is known, every line is masked.
         // SAFETY: The interrupt exists: it was requested.
         let level = unsafe { bindings::lazyirq_line_is_level(irq) };
@@ -62,7 +58,7 @@ impl Line {
         }
         this.level_triggered.store(level.into(), Relaxed);
         // SAFETY: It is dropped before the slot.
-        line.listed = Some(unsafe { Listed::new(&this.stats) }?);
+        line.listed = Some(unsafe { Listed::new(&this.stats, Some(this)) }?);
         Ok(line)
     }
 
@@ -87,7 +83,9 @@ impl Drop for Line {
             unsafe { bindings::enable_irq(head.irq()) };
         }
         // A handler that waited for several locks at a time may have finished while it was about to
-        // be woken for another one. Whoever wakes it has interrupts off.
+        // be woken for another one. Whoever wakes it has interrupts off. And its name may be on its
+        // way into the kernel's log.
         kernel::sync::rcu::synchronize_rcu();
+        head.ithreads.none();
     }
 }

@@ -6,6 +6,7 @@
 use crate::{
     bindings,
     continuation::{Arrival, Continuation, Done, Pending, Phase},
+    ipl::Ipl,
     ithread,
     primitive::{AtomicU32, Relaxed},
     runqueue,
@@ -46,6 +47,8 @@ pub(crate) const UNFINISHED: bindings::irqreturn_t = bindings::irqreturn::IRQ_WA
 /// | `continuation` | anybody, see there |
 /// | `stats` | whoever runs the handler, or its hard-IRQ entry |
 /// | `started`, `deferred`, `waits`, `held` | whoever runs the handler |
+/// | `told` | the hard-IRQ entry |
+/// | `ithreads` | the registration and the administrator, under a lock of its own |
 /// | `next` | whoever puts it in a run queue, then the queue's ithread |
 /// | `home` | the hard-IRQ entry, while it makes a continuation of it; an ithread that takes it over |
 /// | the rest | the registration, before the interrupt is requested |
@@ -61,7 +64,13 @@ pub(crate) struct Head {
     pub(crate) level_triggered: AtomicU32,
     /// The CPU that the continuation belongs to: where the interrupt was taken.
     home: AtomicU32,
+    /// How many late answers of "not mine" the kernel has been told.
+    told: Cell<u64>,
+    pub(crate) ithreads: ithread::Users,
     pub(crate) entry: Entry,
+    /// The kernel's description of the line. It is there until the interrupt is freed, and for an
+    /// RCU grace period longer.
+    line: *mut bindings::irq_desc,
     device: *const Device<Bound>,
     /// For lockdep.
     #[cfg_attr(not(CONFIG_DEBUG_LOCK_ALLOC), allow(dead_code))]
@@ -108,13 +117,17 @@ impl Head {
     ) -> Self {
         let device = core::ptr::from_ref(device);
         Self {
-            continuation: Continuation::new(stats.ipl),
+            continuation: Continuation::new(stats.ipl.get()),
             started: Cell::new(false),
             deferred: Cell::new(false),
             waits: Cell::new(0),
             level_triggered: AtomicU32::new(1),
             home: AtomicU32::new(0),
+            told: Cell::new(0),
+            ithreads: ithread::Users::new(),
             entry,
+            // SAFETY: Any context. There is none if there is no such interrupt: then the request fails.
+            line: unsafe { bindings::lazyirq_line(stats.irq) },
             device,
             held: Held::default(),
             stats,
@@ -132,6 +145,19 @@ impl Head {
 
     pub(crate) fn irq(&self) -> u32 {
         self.stats.irq
+    }
+
+    /// The IPL by which it counts while it is unfinished.
+    pub(crate) fn ipl(&self) -> usize {
+        self.continuation.ipl()
+    }
+
+    /// Sets the IPL from the next interrupt on: not of a handler that is unfinished. Thread, may sleep.
+    pub(crate) fn set_ipl(&self, ipl: Ipl) -> Result {
+        self.ithreads.change(ipl, || {
+            self.stats.ipl.set(ipl.get());
+            self.continuation.set_ipl(ipl.get())
+        })
     }
 
     pub(crate) fn home(&self) -> u32 {
@@ -169,14 +195,47 @@ impl Head {
         }
     }
 
-    /// Makes a continuation of the handler, on this CPU: from here on it counts in IPL order.
-    /// Hard IRQ.
+    /// Makes a continuation of the handler, on this CPU: from here on it counts in IPL order, and for
+    /// those who wait until the line's handlers are done. Hard IRQ.
     fn promote(&self) {
-        // SAFETY: Safe in any context; a hard IRQ stays on its CPU.
-        let cpu = unsafe { bindings::lazyirq_this_cpu() };
+        // SAFETY: The line is requested. Hard IRQ.
+        let cpu = unsafe { bindings::lazyirq_line_busy(self.line) };
         self.home.store(cpu, Relaxed);
         // SAFETY: Hard IRQ: interrupts are off.
-        unsafe { ithread::unfinished(cpu, self.stats.ipl.into()) };
+        unsafe { ithread::unfinished(cpu, self.ipl()) };
+    }
+
+    /// The handler comes to rest by `rest`, if that says so, and does not count any more. Its ithread.
+    /// The slot may be gone afterwards.
+    fn finish<R>(&self, rest: impl FnOnce() -> (bool, R)) -> R {
+        let (home, ipl, line) = (self.home(), self.ipl(), self.line);
+        // In one step with the end of its IPL's precedence: an interrupt that finds the slot free is
+        // not held back by what is over.
+        let rest = || {
+            let (rests, result) = rest();
+            // SAFETY: Interrupts are off, so no RCU grace period ends before they are on again.
+            let awaited = rests && unsafe { bindings::lazyirq_line_idle(line) };
+            (rests, (awaited, result))
+        };
+        // SAFETY: This is the ithread, which is bound to the continuation's home.
+        let (awaited, result) = unsafe { ithread::finished_if(home, ipl, rest) };
+        if awaited {
+            // SAFETY: It was told above that this is to be called.
+            unsafe { bindings::lazyirq_line_wake(line) };
+        }
+        result
+    }
+
+    /// What the kernel is told of an interrupt whose handler has not answered yet: that it was
+    /// handled, unless an earlier one turned out not to have been. So the kernel finds a line that
+    /// screams even if its handlers answer too late. Hard IRQ.
+    fn answer_early(&self) -> bindings::irqreturn_t {
+        let told = self.told.get();
+        if told == self.stats.counters.late_none.total() {
+            return bindings::irqreturn::IRQ_HANDLED;
+        }
+        self.told.set(told.wrapping_add(1));
+        bindings::irqreturn::IRQ_NONE
     }
 
     fn mask(&self) {
@@ -222,7 +281,7 @@ impl Head {
                 return bindings::irqreturn::IRQ_NONE;
             }
         }
-        bindings::irqreturn::IRQ_HANDLED
+        self.answer_early()
     }
 
     /// The handler's first poll returned pending. Hard IRQ.
@@ -246,31 +305,28 @@ impl Head {
         if mask {
             self.mask();
         }
+        // From `pending` on another context may run, and finish, it.
+        let answer = self.answer_early();
         if self.continuation.pending(mask) == Pending::Queue {
             ithread::enqueue(self, self.home());
         }
-        bindings::irqreturn::IRQ_HANDLED
+        answer
     }
 
-    /// The lazy path is done, but the word was not left alone. Hard IRQ.
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn done_lazily_after_all(&self) {
-        if self.continuation.done_lazily().is_waited_for() {
-            wake_waiters(self);
-        }
-    }
-
-    /// Runs the continuation until it waits or is done. Its ithread.
+    /// Runs the continuation until it waits or is done. Its ithread, `thread`.
     ///
     /// `switches` is how many context switches it took to get here. The slot may be gone
     /// afterwards.
-    pub(crate) fn resume(&self, switches: u64) {
+    pub(crate) fn resume(&self, thread: ithread::Thread, switches: u64) {
         self.continuation.run();
         let counters = &self.stats.counters;
         counters.switches.add(switches);
+        let slept = thread.slept();
         // SAFETY: It is Running, by the line above; and a pointer to the head is one to the slot.
         let ret = unsafe { (self.entry)(RESUME, core::ptr::from_ref(self).cast_mut().cast()) };
+        if thread.slept() != slept {
+            self.report_sleep();
+        }
         if ret == UNFINISHED {
             if self.continuation.load().phase() == Phase::Running {
                 self.give_up("its interrupt thread");
@@ -300,19 +356,14 @@ impl Head {
 
     /// The handler is done. Its ithread.
     fn done(&self) {
-        let (home, ipl) = (self.home(), self.stats.ipl.into());
+        let done = || {
+            let done = self.continuation.done();
+            (done == Done::Idle, done)
+        };
         loop {
-            // In one step with the end of its IPL's precedence: an interrupt that finds the slot
-            // free is not held back by what is over.
-            let done = || match self.continuation.done() {
-                done @ (Done::Idle | Done::WakeWaiters) => (true, done),
-                done => (false, done),
-            };
-            // SAFETY: This is the ithread, which is bound to the continuation's home.
-            match unsafe { ithread::finished_if(home, ipl, done) } {
+            match self.finish(done) {
                 Done::Unmask => self.unmask(),
-                Done::Again => return ithread::enqueue(self, home),
-                Done::WakeWaiters => return wake_waiters(self),
+                Done::Again => return ithread::enqueue(self, self.home()),
                 Done::Idle => return,
             }
         }
@@ -339,32 +390,39 @@ impl Head {
         if mask {
             self.mask();
         }
-        // From `die` on the slot may be gone.
+        // In a thread the slot may be gone from `die` on.
         let before = if phase == Phase::Idle {
             self.continuation.die()
         } else {
-            let (home, ipl) = (self.home(), self.stats.ipl.into());
-            // SAFETY: This is the ithread, which is bound to the continuation's home.
-            unsafe { ithread::finished_if(home, ipl, || (true, self.continuation.die())) }
+            self.finish(|| (true, self.continuation.die()))
         };
         if mask && before.is_masked() {
             // An interrupt on another CPU was faster. Once is what `is_masked` stands for.
             // SAFETY: Undoes the masking above.
             unsafe { bindings::enable_irq(irq) };
         }
-        if before.is_waited_for() {
-            wake_waiters(self);
+    }
+
+    /// The handler has slept in its ithread, and kept all of that level waiting: a bug, even where the
+    /// kernel does not see it. Reported once.
+    #[cold]
+    fn report_sleep(&self) {
+        let slept = &self.stats.counters.slept;
+        if slept.total() == 0 {
+            pr_err!(
+                "interrupt {} ({}): the handler has slept in its interrupt thread: all that it calls has \
+                 to be fit for hard-IRQ context\n",
+                self.irq(),
+                crate::debugfs::text(self.stats.name)
+            );
         }
+        slept.add(1);
     }
 
     /// Waits until the handler is neither running nor unfinished. Thread, may sleep.
     pub(crate) fn synchronize(&self) {
         // SAFETY: The line is requested; may sleep here.
-        unsafe { bindings::synchronize_hardirq(self.irq()) };
-        // SAFETY: `is_quiet` is for heads, and the head is there until this returns.
-        unsafe {
-            bindings::lazyirq_wait_var(core::ptr::from_ref(self).cast_mut().cast(), Some(is_quiet))
-        };
+        unsafe { bindings::synchronize_irq(self.irq()) };
     }
 
     /// Stops the handler for good: returns when it is not running, not unfinished, and can be
@@ -377,20 +435,6 @@ impl Head {
         self.synchronize();
         self.continuation.load().is_masked()
     }
-}
-
-/// # Safety
-///
-/// `head` points to a [`Head`].
-unsafe extern "C" fn is_quiet(head: *mut c_void) -> bool {
-    // SAFETY: By the requirement.
-    unsafe { (*head.cast::<Head>()).continuation.quiet_or_wait() }
-}
-
-/// Wakes those who wait in [`Head::synchronize`]. The head may be gone: its address will do.
-fn wake_waiters(head: *const Head) {
-    // SAFETY: Safe in any context; the address is not followed.
-    unsafe { bindings::lazyirq_wake_var(head.cast_mut().cast()) };
 }
 
 /// The answer in the kernel's terms.

@@ -38,8 +38,30 @@ impl Counter {
             .wrapping_sub(self.base.load(Relaxed))
     }
 
+    /// The count since registration, resets or not.
+    pub(crate) fn total(&self) -> u64 {
+        self.count.load(Relaxed)
+    }
+
     fn reset(&self) {
         self.base.store(self.count.load(Relaxed), Relaxed);
+    }
+}
+
+/// An IPL to be shown: the one that was set last.
+pub(crate) struct Level(AtomicU32);
+
+impl Level {
+    pub(crate) const fn new(ipl: u8) -> Self {
+        Self(AtomicU32::new(ipl as u32))
+    }
+
+    pub(crate) fn get(&self) -> u8 {
+        self.0.load(Relaxed) as u8
+    }
+
+    pub(crate) fn set(&self, ipl: u8) {
+        self.0.store(ipl.into(), Relaxed);
     }
 }
 
@@ -187,6 +209,10 @@ counters! {
     late_none,
     /// Pending polls that nothing would ever have ended. The handler is dead then.
     illegal,
+    /// Waits for a lock that took longer than `stall_ms`. Counted by whoever reports them.
+    stalled,
+    /// Runs in the ithread in which the handler has slept.
+    slept,
     /// Context switches that the interrupts caused: to the thread that ran the handler, and back.
     switches,
 }
@@ -198,7 +224,7 @@ pub(crate) struct Stats {
     pub(crate) mechanism: Mechanism,
     pub(crate) name: &'static CStr,
     pub(crate) irq: u32,
-    pub(crate) ipl: u8,
+    pub(crate) ipl: Level,
     /// Memory that the registration takes, in bytes.
     pub(crate) memory: usize,
     /// Memory that a blocked handler's state takes of it, in bytes.

@@ -6,7 +6,7 @@ use crate::{
     bindings,
     debugfs::Listed,
     primitive::{AtomicU64, Relaxed},
-    stats::{latency_on, Counters, Latency, Mechanism, Stats},
+    stats::{latency_on, Counters, Latency, Level, Mechanism, Stats},
 };
 use kernel::{
     irq::{IrqRequest, IrqReturn},
@@ -69,14 +69,14 @@ impl StockMeter {
                 mechanism: Mechanism::Stock,
                 name,
                 irq: request.irq(),
-                ipl: 0,
+                ipl: Level::new(0),
                 memory: thread,
                 continuation: thread,
             },
             GFP_KERNEL,
         )?;
         // SAFETY: The statistics are in a box, and dropped after `_listed`.
-        let listed = unsafe { Listed::new(&stats) }?;
+        let listed = unsafe { Listed::new(&stats, None) }?;
         Ok(Self {
             _listed: listed,
             stats,

@@ -38,8 +38,8 @@ pub(super) fn thread_priority() -> u32 {
 }
 
 /// The priority of a handler among a lock's waiters.
-pub(super) fn handler_priority(ipl: u8) -> u32 {
-    HANDLERS + u32::from(ipl)
+pub(super) fn handler_priority(ipl: usize) -> u32 {
+    HANDLERS + ipl as u32
 }
 
 /// The `SCHED_FIFO` priority that somebody of this priority has, and lends to whom it waits for; 0

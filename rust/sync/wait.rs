@@ -110,7 +110,7 @@ pub(super) unsafe fn handler(
     let before = head.arm();
     let request = Request {
         owner: Owner::handler(head),
-        priority: handler_priority(head.stats.ipl),
+        priority: handler_priority(head.ipl()),
         shared,
         can_fail: true,
     };

@@ -141,6 +141,27 @@ fn stop_and_done() {
     });
 }
 
+/// The IPL is changed while interrupts come: an unfinished handler keeps the one that it counts by.
+#[test]
+fn ipl_and_done() {
+    model(2, || {
+        let ithread = &Ithread::new();
+        let slot = Slot::new(ithread, |_| async {});
+        threads(|t| {
+            t.spawn(|| ithread.run(u32::MAX));
+            t.spawn(|| {
+                slot.continuation.set_ipl(2);
+            });
+            slot.arrived_busy();
+            slot.interrupt();
+            slot.synchronize();
+            ithread.end();
+        });
+        assert_eq!(slot.ipl(), 2);
+        slot.assert_rested();
+    });
+}
+
 /// An ithread closes its queue while others add to it: what they add is popped by the ithread, which
 /// takes it to another one, or turned away, and the other one gets it from them.
 #[test]

@@ -29,14 +29,9 @@ const EVENTS_BEFORE_MASKING: u32 = 1;
 
 type Run<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-pub(crate) struct Stats {
-    pub(crate) ipl: u8,
-}
-
 /// A registered handler.
 pub(crate) struct Head {
     pub(crate) continuation: Continuation,
-    pub(crate) stats: Stats,
     pub(crate) waits: Cell<u32>,
     next: Cell<*mut Head>,
     home: *const Ithread,
@@ -50,12 +45,16 @@ pub(crate) struct Head {
     finished: AtomicU32,
 }
 
-/// As the kernel has it for an interrupt that has come while it is masked, or handled.
+/// As the kernel has it: for an interrupt that has come while it is masked, or handled, and for those
+/// who wait until its handlers are done.
 #[derive(Default)]
 struct Line {
     masked: u32,
     pending: bool,
     in_progress: bool,
+    /// By IPL.
+    unfinished: [u32; 3],
+    awaited: bool,
 }
 
 impl runqueue::Link for Head {
@@ -79,7 +78,6 @@ impl<'a> Slot<'a> {
             Box::new(move |irq| Box::pin(handler(irq)));
         let head = Head {
             continuation: Continuation::new(1),
-            stats: Stats { ipl: 1 },
             waits: Cell::new(0),
             next: Cell::new(std::ptr::null_mut()),
             home,
@@ -114,6 +112,10 @@ impl Deref for Slot<'_> {
 impl Head {
     pub(crate) fn irq(&self) -> u32 {
         0
+    }
+
+    pub(crate) fn ipl(&self) -> usize {
+        self.continuation.ipl()
     }
 
     pub(crate) fn arm(&self) -> Phase {
@@ -198,9 +200,8 @@ impl Head {
         if !self.poll() {
             return self.left_lazy_path();
         }
-        let home = self.home();
-        if !self.continuation.may_start(0) && self.continuation.done_lazily().is_waited_for() {
-            home.quiet.complete();
+        if !self.continuation.may_start(0) {
+            self.continuation.done_lazily();
         }
         false
     }
@@ -219,6 +220,7 @@ impl Head {
         match self.continuation.arrive(mask) {
             Arrival::Held => {
                 self.taken.fetch_add(1, Relaxed);
+                self.promote();
                 self.home().enqueue(self);
             }
             Arrival::Remembered => {
@@ -237,6 +239,7 @@ impl Head {
             self.give_up();
             return false;
         }
+        self.promote();
         if self.level_triggered {
             self.mask();
         }
@@ -266,17 +269,17 @@ impl Head {
     fn done(&self) -> bool {
         let home = self.home();
         loop {
+            let ipl = self.ipl();
             match self.continuation.done() {
                 Done::Unmask => self.unmask(),
                 Done::Again => {
                     home.enqueue(self);
                     return false;
                 }
-                Done::WakeWaiters => {
-                    home.quiet.complete();
+                Done::Idle => {
+                    self.finish(ipl);
                     return true;
                 }
-                Done::Idle => return true,
             }
         }
     }
@@ -287,15 +290,40 @@ impl Head {
             unsafe { *future = None };
         });
         self.mask();
+        let (phase, ipl) = (self.continuation.load().phase(), self.ipl());
+        self.continuation.die();
+        if phase != Phase::Idle {
+            self.finish(ipl);
+        }
+    }
+
+    fn promote(&self) {
+        self.line.lock().unwrap().unfinished[self.ipl()] += 1;
+    }
+
+    /// It came to rest, and was of that `ipl`. It may be gone afterwards: of the slot only what lasts
+    /// for a grace period is used.
+    fn finish(&self, ipl: usize) {
         let home = self.home();
-        if self.continuation.die().is_waited_for() {
+        let mut line = self.line.lock().unwrap();
+        line.unfinished[ipl] -= 1;
+        let awaited = line.awaited;
+        drop(line);
+        if awaited {
             home.quiet.complete();
         }
     }
 
     /// Returns when the handler is neither running nor unfinished. No interrupt is in progress.
     pub(crate) fn synchronize(&self) {
-        while !self.continuation.quiet_or_wait() {
+        loop {
+            {
+                let mut line = self.line.lock().unwrap();
+                if line.unfinished == [0; 3] {
+                    return;
+                }
+                line.awaited = true;
+            }
             self.home().quiet.wait();
         }
     }

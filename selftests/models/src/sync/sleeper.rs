@@ -51,8 +51,8 @@ pub(super) fn thread_priority() -> u32 {
     TASK.with(|task| task.priority.load(Relaxed))
 }
 
-pub(super) fn handler_priority(ipl: u8) -> u32 {
-    HANDLERS + u32::from(ipl)
+pub(super) fn handler_priority(ipl: usize) -> u32 {
+    HANDLERS + ipl as u32
 }
 
 pub(super) fn fifo_priority(priority: u32) -> u32 {
