@@ -53,6 +53,10 @@ module! {
             default: 200,
             description: "Microseconds after which who holds a lock that an interrupt or a real-time thread waits for is lent its priority; 0 for at once",
         },
+        stall_ms: u32 {
+            default: 1000,
+            description: "Milliseconds after which a handler that still waits for a lock is reported; 0 for never",
+        },
     },
 }
 
@@ -66,7 +70,10 @@ struct LazyIrq {
 impl kernel::Module for LazyIrq {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let ithreads = ithread::Ithreads::new()?;
-        let lending = sync::Lending::new(module_parameters::boost_delay_us.value())?;
+        let lending = sync::Lending::new(
+            module_parameters::boost_delay_us.value(),
+            module_parameters::stall_ms.value(),
+        )?;
         let files = debugfs::Files::new()?;
         if module_parameters::latency.value() {
             // SAFETY: Thread context, and no lock is held.

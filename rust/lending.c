@@ -4,19 +4,22 @@
  */
 #include <linux/hrtimer.h>
 #include <linux/module.h>
+#include <linux/sched/debug.h>
 #include <linux/workqueue.h>
 
 #include "bindings.h"
 
-/* These are Rust's; see lend.rs and lender.rs. */
+/* These are Rust's; see watch.rs, lend.rs, stall.rs and lender.rs. */
 void lazyirq_look(void);
 void lazyirq_dispatched(void);
+void lazyirq_look_for_stalls(void);
 void lazyirq_make_lender(void);
 void lazyirq_module_goes(void);
 
 static struct hrtimer look_timer;
 static struct kthread_worker *dispatcher;
 static struct kthread_work dispatch_work;
+static struct kthread_delayed_work stall_work;
 
 static enum hrtimer_restart look(struct hrtimer *timer)
 {
@@ -37,6 +40,22 @@ static void dispatched(struct kthread_work *work)
 void lazyirq_dispatch(void)
 {
 	kthread_queue_work(dispatcher, &dispatch_work);
+}
+
+static void look_for_stalls(struct kthread_work *work)
+{
+	lazyirq_look_for_stalls();
+}
+
+void lazyirq_stalls_in(unsigned int ms)
+{
+	kthread_queue_delayed_work(dispatcher, &stall_work, msecs_to_jiffies(ms));
+}
+
+/* Its state and its stack, to the kernel's log. */
+void lazyirq_show_task(struct task_struct *task)
+{
+	sched_show_task(task);
 }
 
 static void make_lender(struct work_struct *work)
@@ -68,6 +87,7 @@ int lazyirq_lending_start(void)
 
 	hrtimer_setup(&look_timer, look, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 	kthread_init_work(&dispatch_work, dispatched);
+	kthread_init_delayed_work(&stall_work, look_for_stalls);
 	dispatcher = kthread_run_worker(0, "lazyirq_lend");
 	if (IS_ERR(dispatcher))
 		return PTR_ERR(dispatcher);
@@ -86,6 +106,7 @@ void lazyirq_lending_stop(void)
 	hrtimer_cancel(&look_timer);
 	kthread_flush_worker(dispatcher);
 	hrtimer_cancel(&look_timer);
+	kthread_cancel_delayed_work_sync(&stall_work);
 	cancel_work_sync(&grow_work);
 	kthread_destroy_worker(dispatcher);
 }

@@ -10,8 +10,10 @@ mod mutex;
 mod raw;
 mod rwlock;
 mod sleeper;
+mod stall;
 mod turnstile;
 mod wait;
+mod watch;
 
 pub(crate) use lend::Lending;
 pub use lock::{Access, Exclusive, Guard, IrqGuard, Lock, LockIrq, Shared};

@@ -2,147 +2,43 @@
 
 //! Priority inheritance: who waits lends its priority to whoever it waits for, in the end.
 //!
-//! Most waits are over before anything could be done about them. So a lock that gets a waiter is
-//! only put in a list, and a timer set for half of `boost_delay_us`, if none is set. It takes out
-//! the locks that nobody waits for any more. One where nothing has moved from one look to the next
-//! is the dispatcher's work: a thread above all ithreads that follows the chain (the owner of the
-//! lock may itself wait for a lock) to whoever does not wait for a lock of lazyirq's, and
+//! A lock whose waiters have not moved from one [look](super::watch) to the next is the dispatcher's
+//! work: a thread above all ithreads that follows the chain (the owner of the lock may itself wait for
+//! a lock) to whoever does not wait for a lock of lazyirq's, and
 //!
 //! - if that is a thread, has a [lender](super::lender) lend it the priority, which the thread
 //!   repays when it releases the lock;
 //! - if that is a handler, raises the priority of the ithread that runs it, until it has;
 //! - if the chain leads back to itself, tells one of those in it that it waits in vain.
 //!
-//! A new waiter, or a lock that goes to its next owner with others waiting, sets the timer anew; a
-//! loan that is repaid calls for the dispatcher at once.
-//!
-//! Locks are held in this order: the list's, one turnstile's.
+//! A loan that is repaid calls for the dispatcher at once.
 
 use crate::{
     bindings,
     continuation::Phase,
     ithread,
-    primitive::{AtomicBool, AtomicPtr, AtomicU64, Cell, RawSpinLock, Relaxed, SeqCst},
     slot::Head,
     sync::{
         lender::{Lender, Lenders},
         raw::{Owner, RawLock},
         sleeper::{fifo_priority, priority_of},
-        turnstile::{Turnstile, Waiter},
+        stall,
+        turnstile::Waiter,
+        watch::{self, look_again, Watched, WATCHED},
     },
 };
 use core::{ffi::CStr, ptr};
-use kernel::prelude::*;
+use kernel::{prelude::*, sync::rcu};
 
 pub(super) use crate::sync::lender::Loan;
 
 /// How many locks a chain may have. A longer one lends nothing.
 const CHAIN: usize = 8;
 
-/// A lock's place in the list. It belongs to whoever adds the lock, and then to the list.
-pub(crate) struct Link(Cell<*const RawLock>);
-
-impl Link {
-    pub(super) const fn new() -> Self {
-        Self(Cell::new(ptr::null()))
-    }
-}
-
-/// Locks that were added to the list since it was last looked through.
-static ADDED: AtomicPtr<RawLock> = AtomicPtr::new(ptr::null_mut());
-
-static WATCHED: RawSpinLock<Watched> = RawSpinLock::new(
-    Watched {
-        first: Cell::new(ptr::null()),
-        idle: None,
-        short: false,
-    },
-    1,
-);
-
-/// A look is on its way.
-static DUE: AtomicBool = AtomicBool::new(false);
-
-/// Half of `boost_delay_us`, in nanoseconds.
-static INTERVAL: AtomicU64 = AtomicU64::new(0);
-
-/// Nanoseconds to the next look at what was in motion during the last.
-const RETRY: u64 = 50_000;
-
-/// The lock has got a waiter, or its waiters another owner. With its turnstile's lock held.
-#[inline]
-pub(super) fn watch(lock: &RawLock, turnstile: &mut Turnstile) {
-    if !turnstile.listed {
-        turnstile.listed = true;
-        add(lock);
-    }
-    // Without a delay one is due only while something is in motion.
-    if !DUE.load(SeqCst) {
-        look_soon();
-    }
-}
-
-#[cold]
-fn look_soon() {
-    match INTERVAL.load(Relaxed) {
-        0 => dispatch(),
-        interval => look_in(interval),
-    }
-}
-
-#[cold]
-fn add(lock: &RawLock) {
-    let lock_ptr = ptr::from_ref(lock).cast_mut();
-    // `SeqCst` here and below: either the look that is due sees the lock, or it is found to be over
-    // here, and another one set.
-    let mut first = ADDED.load(Relaxed);
-    loop {
-        lock.link.0.set(first);
-        match ADDED.compare_exchange_weak(first, lock_ptr, SeqCst, Relaxed) {
-            Ok(_) => return,
-            Err(now) => first = now,
-        }
-    }
-}
-
-/// There will be a look in so many nanoseconds at the latest. Any context.
-fn look_in(interval: u64) {
-    if !DUE.swap(true, SeqCst) {
-        // SAFETY: Any context; the timer is not set.
-        unsafe { bindings::lazyirq_look_in(interval) };
-    }
-}
-
 /// Calls for the dispatcher. Any context.
 pub(super) fn dispatch() {
     // SAFETY: Any context; the dispatcher is there while the module is.
     unsafe { bindings::lazyirq_dispatch() };
-}
-
-/// Locks that nobody waits for are taken out of the list, this one among them: it is going away.
-pub(super) fn forget(lock: &RawLock) {
-    if lock.turnstile.lock().listed {
-        WATCHED.lock().sweep();
-    }
-}
-
-/// A module is going, its static locks with it.
-#[no_mangle]
-extern "C" fn lazyirq_module_goes() {
-    WATCHED.lock().sweep();
-}
-
-/// The timer. Hard IRQ.
-#[no_mangle]
-extern "C" fn lazyirq_look() {
-    DUE.swap(false, SeqCst);
-    let found = WATCHED.lock().sweep();
-    if found.stuck {
-        dispatch();
-    }
-    if found.moving {
-        look_in(INTERVAL.load(Relaxed).max(RETRY));
-    }
 }
 
 /// The dispatcher. Thread.
@@ -151,7 +47,7 @@ extern "C" fn lazyirq_dispatched() {
     WATCHED.lock().unsettle();
     loop {
         let Some(action) = WATCHED.lock().next_action() else {
-            return;
+            break;
         };
         match action {
             Action::Lend(loan) => loan.begin(),
@@ -160,6 +56,8 @@ extern "C" fn lazyirq_dispatched() {
             Action::Report(cycle) => cycle.report(),
         }
     }
+    // Without a delay the timer may not have looked.
+    stall::expect();
 }
 
 /// A lender has nothing to do any more, or is new.
@@ -172,15 +70,6 @@ pub(super) fn lender_is_idle(lender: &'static Lender) {
     }
 }
 
-/// What a look has found among the locks with waiters.
-#[derive(Default)]
-struct Found {
-    /// One where nothing has moved since the last look, for the dispatcher to see.
-    stuck: bool,
-    /// One where something has.
-    moving: bool,
-}
-
 enum Action {
     Lend(Loan),
     Raise(Loan),
@@ -188,75 +77,7 @@ enum Action {
     Report(Cycle),
 }
 
-/// The locks that had waiters when they were last looked at, and the lenders that have nothing to do.
-///
-/// # Invariants
-///
-/// The locks in the list are alive: each stays in it only while it is marked as listed, and a lock
-/// that goes away takes itself out.
-struct Watched {
-    first: Cell<*const RawLock>,
-    idle: Option<&'static Lender>,
-    /// A lender was missing.
-    short: bool,
-}
-
-// SAFETY: Under the list's lock.
-unsafe impl Send for Watched {}
-
 impl Watched {
-    /// Takes in the locks that were added.
-    fn collect(&mut self) {
-        let mut added = ADDED.swap(ptr::null_mut(), SeqCst).cast_const();
-        // SAFETY: By the type invariant.
-        while let Some(lock) = unsafe { added.as_ref() } {
-            let next = lock.link.0.replace(self.first.get());
-            self.first.set(added);
-            added = next;
-        }
-    }
-
-    fn locks(&self) -> impl Iterator<Item = &RawLock> {
-        let mut link = &self.first;
-        core::iter::from_fn(move || {
-            // SAFETY: By the type invariant.
-            let lock = unsafe { link.get().as_ref() }?;
-            link = &lock.link.0;
-            Some(lock)
-        })
-    }
-
-    /// Takes out the locks without waiters, and looks at the others.
-    fn sweep(&mut self) -> Found {
-        self.collect();
-        let mut found = Found::default();
-        let mut link = &self.first;
-        // SAFETY: By the type invariant.
-        while let Some(lock) = unsafe { link.get().as_ref() } {
-            let mut turnstile = lock.turnstile.lock();
-            if turnstile.is_empty() {
-                link.set(lock.link.0.get());
-                // Once this is seen, the lock may be gone.
-                turnstile.listed = false;
-                continue;
-            }
-            if turnstile.seen != turnstile.changes {
-                turnstile.seen = turnstile.changes;
-                found.moving = true;
-            } else if !turnstile.is_settled() {
-                found.stuck = true;
-            }
-            link = &lock.link.0;
-        }
-        found
-    }
-
-    fn unsettle(&mut self) {
-        self.collect();
-        self.locks()
-            .for_each(|lock| lock.turnstile.lock().set_settled(false));
-    }
-
     /// Goes on until there is something to be done that this lock is in the way of.
     fn next_action(&mut self) -> Option<Action> {
         self.collect();
@@ -264,7 +85,7 @@ impl Watched {
         let mut link = self.first.get();
         // SAFETY: By the type invariant.
         while let Some(lock) = unsafe { link.as_ref() } {
-            link = lock.link.0.get();
+            link = lock.link.next();
             let need = {
                 let mut turnstile = lock.turnstile.lock();
                 if turnstile.is_empty() || turnstile.is_settled() {
@@ -283,7 +104,7 @@ impl Watched {
             }
         }
         if again {
-            look_in(INTERVAL.load(Relaxed).max(RETRY));
+            look_again();
         }
         None
     }
@@ -470,6 +291,8 @@ impl Chain {
 
 /// Owners that wait for each other, to be reported.
 struct Cycle {
+    /// Keeps the names: the locks may be gone by then, but not the modules that they were in.
+    _rcu: rcu::Guard,
     names: [Option<&'static CStr>; CHAIN],
     /// The name of the lock that somebody does not get, and whether that is a thread.
     refused: Option<(&'static CStr, bool)>,
@@ -480,6 +303,7 @@ impl Cycle {
     /// fail, or else a handler, which is shut down. With the list's lock held.
     fn break_up(cycle: &[ChainLink]) -> Self {
         let mut this = Self {
+            _rcu: rcu::read_lock(),
             names: [None; CHAIN],
             refused: None,
         };
@@ -536,8 +360,9 @@ pub(crate) struct Lending {
 
 impl Lending {
     /// Thread, may sleep.
-    pub(crate) fn new(delay_us: u32) -> Result<Self> {
-        INTERVAL.store(u64::from(delay_us) * 1000 / 2, Relaxed);
+    pub(crate) fn new(delay_us: u32, stall_ms: u32) -> Result<Self> {
+        watch::set_delay(delay_us);
+        stall::set_limit(stall_ms);
         Ok(Self {
             _lenders: Lenders::new()?,
         })

@@ -25,8 +25,8 @@ use crate::{
         const_fn, Acquire, AtomicUsize, Ordering, RawSpinGuard, RawSpinLock, Relaxed, Release,
     },
     sync::{
-        lend,
         turnstile::{Turnstile, Waiter},
+        watch::{self, watch},
     },
 };
 use core::ffi::CStr;
@@ -95,7 +95,7 @@ pub(crate) struct RawLock {
     /// For reports.
     pub(super) name: &'static CStr,
     /// In the list of locks that are watched.
-    pub(super) link: lend::Link,
+    pub(super) link: watch::Link,
 }
 
 impl RawLock {
@@ -105,7 +105,7 @@ impl RawLock {
                 word: AtomicUsize::new(0),
                 turnstile: RawSpinLock::new(Turnstile::new(), 0),
                 name,
-                link: lend::Link::new(),
+                link: watch::Link::new(),
             }
         }
     }
@@ -178,6 +178,16 @@ impl RawLock {
         self.word.load(Relaxed) & WAITERS != 0
     }
 
+    /// How many readers own it.
+    pub(super) fn readers(&self) -> usize {
+        let word = self.word.load(Relaxed);
+        if word & READERS != 0 {
+            word / READER
+        } else {
+            0
+        }
+    }
+
     /// Who owns it, if it is one that can be told. Under the turnstile's lock, and with waiters, the
     /// owner stays the owner.
     pub(super) fn owner(&self) -> Option<Owner> {
@@ -208,7 +218,7 @@ impl RawLock {
                     if word & WAITERS != 0 || self.exchange(word, word | WAITERS, Acquire).is_ok() {
                         // SAFETY: By the function's own requirement.
                         unsafe { turnstile.insert(waiter) };
-                        lend::watch(self, &mut turnstile);
+                        watch(self, &mut turnstile);
                         return Taken::Queued;
                     }
                     continue;
@@ -261,7 +271,7 @@ impl RawLock {
                 self.word.store(heirs.word | waiters, Release);
                 turnstile.grant(heirs.count);
                 if heirs.more {
-                    lend::watch(self, &mut turnstile);
+                    watch(self, &mut turnstile);
                 }
             }
             // As in `release_write`.
@@ -320,6 +330,6 @@ impl RawLock {
 
 impl Drop for RawLock {
     fn drop(&mut self) {
-        lend::forget(self);
+        watch::forget(self);
     }
 }

@@ -10,6 +10,7 @@
 
 use crate::{
     primitive::{const_fn, Acquire, AtomicU32, Cell, Release},
+    slot::Head,
     sync::{
         lend::Loan,
         raw::Owner,
@@ -54,6 +55,8 @@ pub(super) struct Waiter {
     /// Its priority, or above all others once it has been overtaken too often.
     order: Cell<u32>,
     overtaken: Cell<u32>,
+    /// When it was seen to wait, in nanoseconds; see `stall.rs`.
+    pub(super) since: Cell<u64>,
     sleeper: Sleeper,
     outcome: AtomicU32,
     _pin: PhantomPinned,
@@ -66,6 +69,7 @@ impl Waiter {
             request,
             order: Cell::new(request.priority),
             overtaken: Cell::new(0),
+            since: Cell::new(0),
             sleeper,
             outcome: AtomicU32::new(Outcome::Waiting as u32),
             _pin: PhantomPinned,
@@ -79,6 +83,22 @@ impl Waiter {
             0 => Outcome::Waiting,
             1 => Outcome::Granted,
             _ => Outcome::Refused,
+        }
+    }
+
+    /// The handler, if it is one that waits. Under the turnstile's lock.
+    pub(super) fn handler(&self) -> Option<&Head> {
+        match self.sleeper {
+            // SAFETY: By the type invariant.
+            Sleeper::Handler(head) => Some(unsafe { &*head }),
+            Sleeper::Thread(_) => None,
+        }
+    }
+
+    /// A look has found it waiting.
+    pub(super) fn waits_at(&self, now: u64) {
+        if self.since.get() == 0 {
+            self.since.set(now);
         }
     }
 

@@ -7,7 +7,8 @@
 //! `sync/turnstile.rs` and `sync/wait.rs` are compiled from where they are. What they stand on is
 //! replaced: the atomics and the spinlock (`primitive.rs`) by loom's, slots and interrupt threads
 //! (`slot.rs`), the locks with their data (`sync/lock.rs`) and how one sleeps (`sync/sleeper.rs`) by
-//! what is left of them without a kernel. Nothing is lent here (`sync/lend.rs`).
+//! what is left of them without a kernel. Nothing is lent here (`sync/lend.rs`),
+//! and nobody looks at the locks (`sync/watch.rs`).
 //!
 //! Loom executes a model again and again: in each order of its threads' atomic operations, with
 //! each value that the C11 memory model lets a load return, and it complains of data that two

@@ -12,6 +12,7 @@ mod wait;
 mod lend;
 mod lock;
 mod sleeper;
+mod watch;
 
 #[cfg(test)]
 mod models;

@@ -2,16 +2,6 @@
 
 //! Nothing is lent in models.
 
-use crate::sync::{raw::RawLock, turnstile::Turnstile};
-
-pub(crate) struct Link;
-
-impl Link {
-    pub(super) fn new() -> Self {
-        Self
-    }
-}
-
 #[derive(Clone, Copy)]
 pub(super) enum Loan {}
 
@@ -20,7 +10,3 @@ impl Loan {
         match self {}
     }
 }
-
-pub(super) fn watch(_: &RawLock, _: &mut Turnstile) {}
-
-pub(super) fn forget(_: &RawLock) {}

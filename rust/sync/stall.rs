@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Stalls: a handler that has waited for a lock for `stall_ms` is reported, once, with the lock and who
+//! has it.
+//!
+//! The looks at the locks with waiters note when they have first seen each of them, so blocking costs
+//! nothing for it. What is to be reported is found by a delayed work of the dispatcher's.
+
+use crate::{
+    bindings,
+    primitive::{AtomicBool, AtomicU64, Relaxed, SeqCst},
+    slot::Head,
+    sync::{
+        raw::RawLock,
+        turnstile::Waiter,
+        watch::{Watched, WATCHED},
+    },
+};
+use core::ffi::CStr;
+use kernel::{
+    fmt,
+    prelude::*,
+    sync::{aref::ARef, rcu},
+    task::Task,
+};
+
+/// `stall_ms` in nanoseconds. 0: nothing is reported.
+static LIMIT: AtomicU64 = AtomicU64::new(0);
+
+/// The work is on its way.
+static DUE: AtomicBool = AtomicBool::new(false);
+
+/// In a waiter's `since`: it was reported.
+const REPORTED: u64 = u64::MAX;
+
+const NS_PER_MS: u64 = 1_000_000;
+
+pub(super) fn set_limit(stall_ms: u32) {
+    LIMIT.store(u64::from(stall_ms) * NS_PER_MS, Relaxed);
+}
+
+/// Somebody waits. Any context.
+pub(super) fn expect() {
+    expect_in(LIMIT.load(Relaxed));
+}
+
+fn expect_in(ns: u64) {
+    if ns != 0 && !DUE.swap(true, SeqCst) {
+        // SAFETY: Any context; the work is not queued.
+        unsafe { bindings::lazyirq_stalls_in(ns.div_ceil(NS_PER_MS) as u32) };
+    }
+}
+
+/// The delayed work. The dispatcher's thread.
+#[no_mangle]
+extern "C" fn lazyirq_look_for_stalls() {
+    DUE.swap(false, SeqCst);
+    loop {
+        // The guard is gone before anything is printed.
+        let found = WATCHED.lock().next_stall();
+        match found {
+            Found::Stall(stall) => stall.report(),
+            Found::Nothing(None) => return,
+            Found::Nothing(Some(ns)) => return expect_in(ns),
+        }
+    }
+}
+
+enum Found {
+    Stall(Stall),
+    /// Nothing now. If there is a handler that waits, the next one may be due in so many nanoseconds.
+    Nothing(Option<u64>),
+}
+
+impl Watched {
+    fn next_stall(&mut self) -> Found {
+        self.collect();
+        let limit = LIMIT.load(Relaxed);
+        // SAFETY: Any context.
+        let now = unsafe { bindings::ktime_get_mono_fast_ns() };
+        let mut next = None;
+        for lock in self.locks() {
+            let turnstile = lock.turnstile.lock();
+            for waiter in turnstile.iter() {
+                let Some(head) = waiter.handler() else {
+                    continue;
+                };
+                waiter.waits_at(now);
+                if waiter.since.get() == REPORTED {
+                    continue;
+                }
+                let waited = now.saturating_sub(waiter.since.get());
+                if waited >= limit {
+                    return Found::Stall(Stall::new(lock, waiter, head, waited));
+                }
+                let left = limit - waited;
+                next = Some(next.map_or(left, |other: u64| other.min(left)));
+            }
+        }
+        Found::Nothing(next)
+    }
+}
+
+/// An interrupt, to be named.
+struct Name {
+    irq: u32,
+    name: &'static CStr,
+}
+
+impl Name {
+    fn of(head: &Head) -> Self {
+        Self {
+            irq: head.irq(),
+            name: head.stats.name,
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "interrupt {} ({})",
+            self.irq,
+            crate::debugfs::text(self.name)
+        )
+    }
+}
+
+enum Holder {
+    Thread(ARef<Task>),
+    Handler(Name),
+    Readers(usize),
+}
+
+/// What is reported.
+struct Stall {
+    handler: Name,
+    lock: &'static CStr,
+    ms: u64,
+    /// The handler is being unregistered.
+    awaited: bool,
+    holder: Holder,
+    /// Keeps the names: the handlers and the lock may be gone by then, but not the modules that they
+    /// were in.
+    _rcu: rcu::Guard,
+}
+
+impl Stall {
+    /// Both locks are held. So the waiter, its handler and whoever owns the lock are there.
+    fn new(lock: &RawLock, waiter: &Waiter, head: &Head, waited: u64) -> Self {
+        waiter.since.set(REPORTED);
+        head.stats.counters.stalled.add(1);
+        let holder = match lock.owner().map(|owner| owner.address()) {
+            // SAFETY: It owns the lock, and cannot release it now: so it is alive.
+            Some(Ok(slot)) => Holder::Handler(Name::of(unsafe { &*(slot as *const Head) })),
+            // SAFETY: As above.
+            Some(Err(task)) => Holder::Thread(unsafe { &*(task as *const Task) }.into()),
+            None => Holder::Readers(lock.readers()),
+        };
+        Self {
+            handler: Name::of(head),
+            lock: lock.name,
+            ms: waited / NS_PER_MS,
+            awaited: head.continuation.load().is_refusing(),
+            holder,
+            _rcu: rcu::read_lock(),
+        }
+    }
+
+    fn report(&self) {
+        let (handler, lock, ms) = (&self.handler, crate::debugfs::text(self.lock), self.ms);
+        pr_err!("{handler}: its handler has waited for lock {lock} for {ms} ms\n");
+        if self.awaited {
+            pr_err!("{handler}: it is being unregistered, and that waits for its handler\n");
+        }
+        match &self.holder {
+            Holder::Handler(name) => pr_err!("lock {lock} is held by the handler of {name}\n"),
+            Holder::Readers(count) => pr_err!("lock {lock} is held by readers: {count}\n"),
+            Holder::Thread(task) => {
+                pr_err!(
+                    "lock {lock} is held by thread {}, which is here:\n",
+                    task.pid()
+                );
+                // SAFETY: The task is there.
+                unsafe { bindings::lazyirq_show_task(task.as_ptr()) };
+            }
+        }
+    }
+}
