@@ -47,6 +47,7 @@ void lazyirq_non_block_end(void);
 unsigned long lazyirq_raw_spin_lock(raw_spinlock_t *lock);
 void lazyirq_raw_spin_unlock(raw_spinlock_t *lock, unsigned long flags);
 extern struct lock_class_key lazyirq_spin_classes[2];
+extern const char lazyirq_spin_name[17];
 
 /* So many locks of a handler are known to lockdep at a time. */
 #define LAZYIRQ_HELD 4

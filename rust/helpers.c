@@ -131,6 +131,8 @@ void lazyirq_non_block_end(void)
 	non_block_end();
 }
 
+const char lazyirq_spin_name[] = "lazyirq internal";
+EXPORT_SYMBOL_GPL(lazyirq_spin_name);
 struct lock_class_key lazyirq_spin_classes[2];
 EXPORT_SYMBOL_GPL(lazyirq_spin_classes);
 

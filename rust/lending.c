@@ -67,7 +67,7 @@ static DECLARE_WORK(grow_work, make_lender);
 
 void lazyirq_grow(void)
 {
-	queue_work(system_unbound_wq, &grow_work);
+	queue_work(system_dfl_wq, &grow_work);
 }
 
 static int module_changes(struct notifier_block *block, unsigned long state, void *module)

@@ -82,7 +82,8 @@ impl<T> RawSpinLock<T> {
             raw.dep_map.key = (&raw mut bindings::lazyirq_spin_classes)
                 .cast::<bindings::lock_class_key>()
                 .wrapping_add(level);
-            raw.dep_map.name = kernel::str::as_char_ptr_in_const_context(c"lazyirq internal");
+            // Not a literal: drivers make locks too, and lockdep compares where the names lie.
+            raw.dep_map.name = (&raw const bindings::lazyirq_spin_name).cast();
             raw.dep_map.wait_type_inner = bindings::lockdep_wait_type_LD_WAIT_SPIN as u8;
         }
         Self {
