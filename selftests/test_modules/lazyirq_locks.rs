@@ -28,7 +28,7 @@
 //! At the end all is released, last first. A step that is done leaves the actor's name and itself in
 //! the trace; `.` is the end, `!` a step that failed. A handler's steps in an ithread have a `'`.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use kernel::{
     debugfs::{Dir, File},
     device::Core,
@@ -51,6 +51,9 @@ mod common;
 use common::{
     in_hard_irq, spin_until, with_text, BOUND, IRQ_ACK, IRQ_RAISE, IRQ_STATUS, REGISTERS,
 };
+
+mod trace;
+use trace::mark;
 
 static_lock! {
     static X0: Mutex<u64> = 0;
@@ -113,20 +116,13 @@ impl Program {
     }
 }
 
-const TRACE: usize = 256;
-
-/// What was done: actor, step, which (or none), and whether in an ithread, a byte each.
-static DONE: [AtomicU32; TRACE] = [const { AtomicU32::new(0) }; TRACE];
-static LENGTH: AtomicUsize = AtomicUsize::new(0);
-
-fn mark(actor: u8, what: u8, which: u8, ithread: bool) {
-    let place = LENGTH.fetch_add(1, SeqCst);
-    if let Some(done) = DONE.get(place) {
-        done.store(
-            u32::from_le_bytes([actor, what, which, ithread.into()]),
-            SeqCst,
-        );
-    }
+/// Leaves a step that is done in the trace, with the lock that it is about.
+fn mark_step(actor: u8, what: u8, which: u8, ithread: bool) {
+    let which = match what {
+        b'd' | b'u' | b'!' => 0,
+        _ => b'0' + which,
+    };
+    mark(actor, what, which, ithread);
 }
 
 /// A bit for each actor that may go on.
@@ -226,7 +222,7 @@ fn run(program: Program) -> Result {
             return Err(error);
         }
         if !waits {
-            mark(actor, this.what, b'0' + this.which, false);
+            mark_step(actor, this.what, this.which, false);
         }
     }
     // The end is told first: who gets the locks tells so after it.
@@ -284,7 +280,7 @@ impl Handler for Actor {
             } else {
                 step.what
             };
-            mark(program.actor, what, b'0' + step.which, !in_hard_irq());
+            mark_step(program.actor, what, step.which, !in_hard_irq());
         }
         mark(program.actor, b'.', 0, !in_hard_irq());
         release_all(&mut taken);
@@ -307,25 +303,13 @@ fn write_go(_: &(), reader: &mut UserSliceReader) -> Result {
 }
 
 fn write_reset(_: &(), _: &mut UserSliceReader) -> Result {
-    DONE.iter().for_each(|done| done.store(0, SeqCst));
-    LENGTH.store(0, SeqCst);
+    trace::reset();
     GO.store(0, SeqCst);
     Ok(())
 }
 
 fn read_trace(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for done in &DONE {
-        let [actor, what, which, ithread] = done.load(SeqCst).to_le_bytes();
-        if actor == 0 {
-            break;
-        }
-        write!(f, "{}{}", char::from(actor), char::from(what))?;
-        if which != 0 && !matches!(what, b'd' | b'u' | b'!') {
-            write!(f, "{}", char::from(which))?;
-        }
-        write!(f, "{} ", if ithread != 0 { "'" } else { "" })?;
-    }
-    writeln!(f)
+    trace::write(f)
 }
 
 fn write_raise(this: &Arc<Shared>, reader: &mut UserSliceReader) -> Result {
