@@ -3,6 +3,7 @@
 # carry out little programs on locks (its source says which).
 
 locks_debugfs=/sys/kernel/debug/lazyirq_locks
+trace_file=$locks_debugfs/go
 
 # start_locks [parameter of the core]...: load both modules.
 start_locks() {
@@ -63,7 +64,7 @@ failed() { ! wait "${pid[$1]}"; }
 # Leaves the trace in $trace.
 get_trace() {
 	trace=
-	read -r trace <$locks_debugfs/go
+	read -r trace <$trace_file
 }
 
 # has WORD: is it in the trace?
