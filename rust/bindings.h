@@ -32,13 +32,13 @@ void lazyirq_enable_latency(bool on);
 int lazyirq_this_level(void);
 void lazyirq_set_level(int level);
 void lazyirq_set_level_of(unsigned int cpu, int level);
+void lazyirq_await_each_cpu(bool (*f)(unsigned int cpu, unsigned int arg), unsigned int arg);
 void lazyirq_on_each_cpu(void (*f)(unsigned int cpu, unsigned int arg), unsigned int arg);
 unsigned int lazyirq_next_online_cpu(unsigned int cpu);
 void lazyirq_irq_off(void);
 void lazyirq_irq_on(void);
 
 struct task_struct **lazyirq_ithread_store(unsigned int ipl);
-struct task_struct *lazyirq_ithread(unsigned int cpu, unsigned int ipl);
 int lazyirq_set_fifo(struct task_struct *task, unsigned int priority);
 unsigned long lazyirq_switches(void);
 void lazyirq_non_block_start(void);

@@ -3,6 +3,7 @@
  * The C shim: macros, inline functions and per-CPU data that Rust cannot reach by itself.
  */
 #include <linux/cpu.h>
+#include <linux/delay.h>
 #include <linux/export.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
@@ -76,6 +77,19 @@ void lazyirq_on_each_cpu(void (*f)(unsigned int cpu, unsigned int arg), unsigned
 	cpus_read_unlock();
 }
 
+/* Sleeps until f(cpu, arg), for each CPU that is online. None comes or goes meanwhile. */
+void lazyirq_await_each_cpu(bool (*f)(unsigned int cpu, unsigned int arg), unsigned int arg)
+{
+	unsigned int cpu;
+
+	cpus_read_lock();
+	for_each_online_cpu(cpu) {
+		while (!f(cpu, arg))
+			usleep_range(50, 200);
+	}
+	cpus_read_unlock();
+}
+
 void lazyirq_irq_off(void)
 {
 	local_irq_disable();
@@ -96,11 +110,6 @@ static DEFINE_PER_CPU(struct task_struct *[LAZYIRQ_IPLS], lazyirq_ithreads);
 struct task_struct **lazyirq_ithread_store(unsigned int ipl)
 {
 	return (struct task_struct **)(__force unsigned long)&lazyirq_ithreads[ipl];
-}
-
-struct task_struct *lazyirq_ithread(unsigned int cpu, unsigned int ipl)
-{
-	return per_cpu(lazyirq_ithreads, cpu)[ipl];
 }
 
 /* sched_set_fifo() knows one priority only. */

@@ -29,7 +29,7 @@ const _: () = assert!(Ipl::COUNT == bindings::LAZYIRQ_IPLS as usize);
 
 /// What one ithread works on.
 struct Work {
-    /// The ithread: null until it is known, or if there is none.
+    /// The ithread: null until it has run for the first time, or if there is none.
     thread: AtomicPtr<bindings::task_struct>,
     runnable: RunQueue<Head>,
     /// So many continuations of this CPU have been taken over by others since it last looked.
@@ -360,14 +360,11 @@ unsafe extern "C" fn setup<const IPL: usize>(id: u32) {
     let thread = unsafe { bindings::get_current() };
     // INVARIANT: It is this one.
     work.switches.set(Thread(thread).switched_out());
-    work.thread.store(thread, Relaxed);
     let ret = set_own_priority::<IPL>();
     if ret != 0 {
         pr_warn!("no SCHED_FIFO for the interrupt thread of IPL {IPL} on CPU {id}: {ret}\n");
     }
-    // SAFETY: This is the queue's ithread. It is closed if the last one ended while its CPU was
-    // offline.
-    unsafe { work.runnable.open() };
+    work.thread.store(thread, Relaxed);
 }
 
 /// The description of one IPL's threads, which smpboot keeps in a list while they are there.
@@ -452,12 +449,14 @@ fn begin(users: &mut [u32; Ipl::COUNT], index: usize) -> Result {
         if ret != 0 {
             pr_err!("no interrupt threads for IPL {index}: error {ret}\n");
         }
-        kernel::error::to_result(ret)?;
-        for id in 0..kernel::cpu::nr_cpu_ids() {
-            // SAFETY: It is the number of a CPU, and an IPL.
-            let thread = unsafe { bindings::lazyirq_ithread(id, index as u32) };
-            cpu(id).work[index].thread.store(thread, Relaxed);
+        // SAFETY: `is_known` and `none_left` are called as they have to be.
+        unsafe {
+            match ret {
+                0 => bindings::lazyirq_await_each_cpu(Some(is_known), index as u32),
+                _ => bindings::lazyirq_on_each_cpu(Some(none_left), index as u32),
+            }
         }
+        kernel::error::to_result(ret)?;
     }
     users[index] += 1;
     Ok(())
@@ -478,14 +477,30 @@ fn end_all(users: &mut [u32; Ipl::COUNT], levels: u32) {
     }
 }
 
+/// Is the ithread there, and can it be given work?
+///
+/// A CPU that goes offline before its ithread has run for the first time does not call `park`: so
+/// nothing may be in its queue by then.
+///
+/// # Safety
+///
+/// `id` is the number of a CPU.
+unsafe extern "C" fn is_known(id: u32, ipl: u32) -> bool {
+    !cpu(id).work[ipl as usize].thread.load(Relaxed).is_null()
+}
+
 /// Nothing of this IPL is left on the CPU. What others have taken over may still have counted.
 ///
 /// # Safety
 ///
 /// To be called on the CPU `id` with interrupts off, or while it is offline; nothing of the IPL is
-/// registered.
+/// registered, and its ithreads have ended.
 unsafe extern "C" fn none_left(id: u32, ipl: u32) {
-    let moved = cpu(id).work[ipl as usize].moved.swap(0, Acquire);
+    let work = &cpu(id).work[ipl as usize];
+    work.thread.store(ptr::null_mut(), Relaxed);
+    // SAFETY: Its ithread has ended.
+    unsafe { work.runnable.open() };
+    let moved = work.moved.swap(0, Acquire);
     // SAFETY: By the requirement nobody else is at it.
     unsafe {
         let level = (*cpu(id).unfinished.get()).remove(ipl as usize, moved);
