@@ -235,21 +235,26 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
     };
     // SAFETY: What is in a queue is Queued, and so alive; it is out of the queue now, so that
     // nobody else runs it.
-    unsafe {
-        if (*head).home() != id {
+    let home = unsafe {
+        let home = (*head).home();
+        if home != id {
             take_over(&*head, id, IPL);
         }
         (*head).resume(thread, switches);
-    }
+        home
+    };
     // SAFETY: As above.
     #[cfg(CONFIG_DEBUG_ATOMIC_SLEEP)]
     unsafe {
         bindings::lazyirq_non_block_end()
     };
     // Whoever boosts has seen that the handler has not released the lock for which it is boosted,
-    // and it had to take the lock's turnstile's lock for that: so this is seen.
-    if ptr::eq(work.boosted_for.load(Relaxed), head) {
-        Boost::end::<IPL>(work);
+    // and it had to take the lock's turnstile's lock for that: so this is seen. It may have come
+    // before the continuation was taken over.
+    for id in [home, id] {
+        if ptr::eq(cpu(id).work[IPL].boosted_for.load(Relaxed), head) {
+            Boost::end(id, IPL, head);
+        }
     }
 }
 
@@ -289,28 +294,49 @@ impl Boost {
     pub(crate) fn perform(self) {
         let _boosted = BOOSTED.lock();
         let work = &cpu(self.home).work[self.ipl];
-        // Not if it has run by now. If it has not, its thread cannot end before it is back in `end`.
+        // Not if it has run by now.
         if ptr::eq(work.boosted_for.load(Relaxed), self.head) {
-            // SAFETY: The thread is there, as said.
-            unsafe {
-                bindings::lazyirq_set_fifo(work.thread.load(Relaxed), self.fifo);
-            }
+            // SAFETY: There is a boost, and its lock is held.
+            unsafe { work.set_priority(self.fifo) };
         }
     }
 
-    /// The ithread has run the continuation.
+    /// The continuation has run.
     #[cold]
-    fn end<const IPL: usize>(work: &Work) {
+    fn end(id: u32, ipl: usize, head: *const Head) {
         let _boosted = BOOSTED.lock();
-        work.boosted_for.store(ptr::null_mut(), Relaxed);
-        set_own_priority::<IPL>();
+        let work = &cpu(id).work[ipl];
+        // Not if that thread is about to end.
+        if ptr::eq(work.boosted_for.load(Relaxed), head) {
+            // SAFETY: There is a boost, and its lock is held.
+            unsafe { work.set_priority(Ipl::FIFO_BASE + ipl as u32) };
+            work.boosted_for.store(ptr::null_mut(), Relaxed);
+        }
+    }
+
+    /// The ithreads of `ipl` are about to end. Nothing of it is unfinished, but those who have seen
+    /// something may be on their way to `perform` or `end`.
+    fn forget(ipl: usize) {
+        let _boosted = BOOSTED.lock();
+        for id in 0..kernel::cpu::nr_cpu_ids() {
+            cpu(id).work[ipl]
+                .boosted_for
+                .store(ptr::null_mut(), Relaxed);
+        }
     }
 }
 
-/// The ithread's own.
-fn set_own_priority<const IPL: usize>() -> c_int {
-    // SAFETY: Sets the running thread's priority.
-    unsafe { bindings::lazyirq_set_fifo(bindings::get_current(), Ipl::FIFO_BASE + IPL as u32) }
+impl Work {
+    /// # Safety
+    ///
+    /// It is boosted, and the caller holds `BOOSTED`: so its thread does not end (see `forget`).
+    unsafe fn set_priority(&self, fifo: u32) {
+        let thread = self.thread.load(Relaxed);
+        if !thread.is_null() {
+            // SAFETY: By the requirement.
+            unsafe { bindings::lazyirq_set_fifo(thread, fifo) };
+        }
+    }
 }
 
 /// The continuations that others have taken over do not count here any more.
@@ -360,7 +386,8 @@ unsafe extern "C" fn setup<const IPL: usize>(id: u32) {
     let thread = unsafe { bindings::get_current() };
     // INVARIANT: It is this one.
     work.switches.set(Thread(thread).switched_out());
-    let ret = set_own_priority::<IPL>();
+    // SAFETY: Sets the running thread's priority.
+    let ret = unsafe { bindings::lazyirq_set_fifo(thread, Ipl::FIFO_BASE + IPL as u32) };
     if ret != 0 {
         pr_warn!("no SCHED_FIFO for the interrupt thread of IPL {IPL} on CPU {id}: {ret}\n");
     }
@@ -467,6 +494,7 @@ fn end_all(users: &mut [u32; Ipl::COUNT], levels: u32) {
     for index in (1..Ipl::COUNT).filter(|index| levels & 1 << index != 0) {
         users[index] -= 1;
         if users[index] == 0 {
+            Boost::forget(index);
             // SAFETY: It was registered by the first user, and no continuation needs it any more.
             // `none_left` is called as it has to be.
             unsafe {
