@@ -13,11 +13,11 @@ help:
 	@echo 'In a virtual machine, with a stock Debian kernel; nothing else is needed:'
 	@echo '  setup            make the toolchain root and the kernel tree (run and test do it too)'
 	@echo '  run              boot, and show lazyirq at work'
-	@echo '  test             run all tests; TESTS="a b" runs these'
-	@echo '  test-debug       run them on a debug kernel, which is built first (a quarter of an hour)'
+	@echo '  test             run all tests, on a stock kernel and on a debug kernel, which is built first;'
+	@echo '                   KERNEL=stock or KERNEL=debug: on that one; TESTS="a b": these'
 	@echo '  models           check the locks and the state machine in models; no machine is booted'
 	@echo '  distclean        clean, and remove the cache'
-	@echo 'Variables: KDIR, TESTS, LAZYIRQ_CACHE, LAZYIRQ_MIRROR, KERNEL_SERIES, KERNEL_FLAVOUR'
+	@echo 'Variables: KDIR, TESTS, KERNEL, LAZYIRQ_CACHE, LAZYIRQ_MIRROR, KERNEL_SERIES, KERNEL_FLAVOUR'
 
 modules:
 	@sh scripts/check-kdir '$(KDIR)'
@@ -39,13 +39,10 @@ run:
 test:
 	@scripts/test $(TESTS)
 
-test-debug:
-	@KERNEL_FLAVOUR=debug scripts/test $(TESTS)
-
 models:
 	@scripts/test models
 
 distclean: clean
 	@scripts/distclean
 
-.PHONY: help modules modules_install clean setup run test test-debug models distclean
+.PHONY: help modules modules_install clean setup run test models distclean

@@ -7,7 +7,8 @@
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/settings"
-case $(uname -r) in *-debug) timeout=$debug_timeout ;; esac
+prefix=
+case $(uname -r) in *-debug) timeout=$debug_timeout prefix=debug/ ;; esac
 mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
 
 export KO KTAP_HELPERS LAZYIRQ_EXPECT=/tmp/lazyirq-expect
@@ -49,15 +50,17 @@ boot=$("$here/../scripts/check-log" --name "boot" \
 	--taint-is "$(cat /proc/sys/kernel/tainted)" /tmp/lazyirq-log) || boot_bad=yes
 
 for name in "$@"; do
-	echo "# test-begin $name"
+	echo "# test-begin $prefix$name"
 	[ -z "${boot_bad:-}" ] || { fault "${boot//$'\n'/ }"; boot_bad=; }
 	rm -f "$LAZYIRQ_EXPECT"
 	taint_before=$(cat /proc/sys/kernel/tainted)
 	mark "$name"
+	t0=$SECONDS
 	timeout -k 5 "$timeout" bash "$here/$name.sh" 2>&1
 	rc=$?
 	[ $rc -ne 124 ] && [ $rc -ne 137 ] || fault "was not done after $timeout s"
 	unload_all
 	check_kernel "$name"
-	echo "# test-end $name $rc"
+	echo "# took $((SECONDS - t0)) s"
+	echo "# test-end $prefix$name $rc"
 done
