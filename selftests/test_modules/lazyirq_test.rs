@@ -9,6 +9,8 @@
 //! - `raise`: write `<mode>`, and one interrupt is raised for it, without waiting for anything;
 //! - `hold`: write `a` or `b`, and the writer holds that mutex until something is written to
 //!   `release`;
+//! - `work`: write a number, and a thread of the kernel's holds `a` for so many milliseconds. It
+//!   must be done when the module is unloaded;
 //! - `trace`: what has happened since the last round, or since something was written to `reset`.
 //!
 //! | in the trace | what happened |
@@ -36,6 +38,7 @@ use kernel::{
     sync::{new_mutex, Arc},
     time::{delay::fsleep, Delta, Instant, Monotonic},
     uaccess::UserSliceReader,
+    workqueue,
 };
 use lazyirq::{Handler, Interrupt, Ipl, Mutex, Options};
 
@@ -60,6 +63,10 @@ enum Mode {
     Deadlock,
     /// Answers that it was not its device.
     Foreign,
+    /// Defers, and is busy until something is written to `release`.
+    Busy,
+    /// Defers, and sleeps, as it must not.
+    Sleep,
 }
 
 impl Mode {
@@ -71,6 +78,8 @@ impl Mode {
             "illegal" => Mode::Illegal,
             "deadlock" => Mode::Deadlock,
             "foreign" => Mode::Foreign,
+            "busy" => Mode::Busy,
+            "sleep" => Mode::Sleep,
             _ => return Err(EINVAL),
         })
     }
@@ -127,6 +136,9 @@ impl Shared {
 
     fn raise(&self, mode: Mode) -> Result {
         self.mode.store(mode as u32, SeqCst);
+        if mode == Mode::Busy {
+            self.released.store(false, SeqCst);
+        }
         self.mark(b'!');
         self.bar.try_access().ok_or(ENXIO)?.write32(1, IRQ_RAISE);
         Ok(())
@@ -145,6 +157,10 @@ impl Shared {
             }
             "defer" => {
                 self.raise(Mode::Defer)?;
+                ("!Efad", entered())
+            }
+            "sleep" => {
+                self.raise(Mode::Sleep)?;
                 ("!Efad", entered())
             }
             "foreign" => {
@@ -251,26 +267,33 @@ impl Handler for Traced {
         this.step(b'E');
         bar.write32(status, IRQ_ACK);
         let mode = this.mode.load(SeqCst);
-        if mode == Mode::Foreign as u32 {
+        let is = |other: Mode| mode == other as u32;
+        if is(Mode::Foreign) {
             this.step(b'D');
             return IrqReturn::None;
         }
-        if mode == Mode::Defer as u32 {
+        if is(Mode::Defer) || is(Mode::Busy) || is(Mode::Sleep) {
             irq.defer().await;
             this.step(b'F');
+        }
+        if is(Mode::Busy) {
+            spin_until(|| this.released.load(SeqCst));
+        }
+        if is(Mode::Sleep) {
+            fsleep(Delta::from_millis(1));
         }
         {
             let mut a = this.a.lock_irq(irq).await;
             *a += 1;
             this.step(b'A');
-            if mode == Mode::Two as u32 {
+            if is(Mode::Two) {
                 *this.b.lock_irq(irq).await += 1;
                 this.step(b'B');
             }
-            if mode == Mode::Illegal as u32 {
+            if is(Mode::Illegal) {
                 core::future::pending::<()>().await;
             }
-            if mode == Mode::Deadlock as u32 {
+            if is(Mode::Deadlock) {
                 *this.a.lock_irq(irq).await += 1;
             }
         }
@@ -303,6 +326,20 @@ fn write_raise(this: &Arc<Shared>, reader: &mut UserSliceReader) -> Result {
 
 fn write_hold(this: &Arc<Shared>, reader: &mut UserSliceReader) -> Result {
     with_text(reader, |which| this.hold(which))
+}
+
+fn write_work(this: &Arc<Shared>, reader: &mut UserSliceReader) -> Result {
+    with_text(reader, |ms| {
+        let ms = Delta::from_millis(ms.parse().map_err(|_| EINVAL)?);
+        let this = this.clone();
+        let work = move || {
+            let _guard = this.a.lock();
+            this.mark(b'(');
+            fsleep(ms);
+            this.mark(b')');
+        };
+        Ok(workqueue::system_unbound().try_spawn(GFP_KERNEL, work)?)
+    })
 }
 
 fn write_release(this: &Arc<Shared>, _: &mut UserSliceReader) -> Result {
@@ -350,7 +387,7 @@ struct Data<'bound> {
     _run: Pin<KBox<File<Run>>>,
     _registration: Devres<Registered>,
     _vectors: pci::IrqVectorRegistration<'bound>,
-    _files: [Control; 5],
+    _files: [Control; 6],
     _dir: Dir,
 }
 
@@ -406,6 +443,16 @@ impl pci::Driver for Test {
             Traced(shared.clone()),
         )?;
 
+        if module_parameters::twice.value() {
+            // Refused, since this one does not share.
+            lazyirq::register(
+                pdev.as_ref(),
+                vectors.index(0)?.into(),
+                Options::new(c"lazyirq_test", ipl),
+                Traced(shared.clone()),
+            )?;
+        }
+
         let number = DEVICES.fetch_add(1, SeqCst);
         let dir = Dir::new(&CString::try_from_fmt(fmt!("lazyirq_test{number}"))?);
         macro_rules! file {
@@ -427,6 +474,7 @@ impl pci::Driver for Test {
         let files = [
             control!(c"raise", write_raise),
             control!(c"hold", write_hold),
+            control!(c"work", write_work),
             control!(c"release", write_release),
             control!(c"reset", write_reset),
             file!(dir.read_callback_file(c"trace", shared.clone(), &read_trace)),
@@ -455,6 +503,10 @@ kernel::module_pci_driver! {
         ipl: u8 {
             default: 5,
             description: "Interrupt priority level, 1 to 10",
+        },
+        twice: bool {
+            default: false,
+            description: "Register each interrupt twice, which fails",
         },
     },
 }
