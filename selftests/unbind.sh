@@ -1,0 +1,103 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# A device is unbound, or its driver unloaded, while its handler is unfinished, in
+# each of the states that it may be in: that waits until the handler is done, and
+# then nothing of it is left. The other device goes on, and so does this one when
+# it is bound again.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/driver.sh"
+
+driver=/sys/bus/pci/drivers/lazyirq_test
+ktap_print_header
+ktap_set_plan 64
+
+# The interrupts are on CPU 0, all else is on CPU 1.
+taskset -pc 1 $$ >/dev/null
+
+# hog: CPU 0 is kept from its ithreads, until unhog. Meanwhile no program should be started: who
+# reads it from the disk may have to run on CPU 0.
+ready=$(mktemp -u)
+hog() {
+	taskset -c 0 chrt --fifo 60 bash -c "echo >$ready; while :; do :; done" &
+	hog=$!
+	hogged() { [ -e "$ready" ]; }
+	within hogged
+}
+unhog() {
+	kill $hog
+	wait $hog 2>/dev/null
+	rm -f "$ready"
+}
+
+# traced TEXT [DEVICE]: that is the trace, without starting a program.
+traced() {
+	local trace
+	read -r trace <"$test_debugfs${2:-0}/trace"
+	[ "$trace" = "$1" ]
+}
+
+# How the first device's handler gets into a state, and out of it.
+enter_blocked() { hold a 1 && raise plain && within traced '(!E'; }
+leave_blocked() { release; }
+enter_queued() { enter_blocked && hog && release && within traced '(!E)'; }
+leave_queued() { unhog; }
+enter_running() { echo 0 >${test_debugfs}0/reset && raise busy && within traced '!Ef'; }
+leave_running() { echo >${test_debugfs}0/release; }
+# Behind one of its IPL, on the other device.
+enter_held() {
+	hold a 1 1 && raise plain 1 && within traced '(!E' 1 && hog || return 1
+	echo 0 >${test_debugfs}0/reset && raise plain && within counted held 1
+}
+leave_held() { release 1 && unhog; }
+# counted NAME VALUE: of the first device, without starting a program.
+counted() {
+	local name value
+	while read -r name value; do
+		[ "$name,$value" != "$1,$2" ] || return 0
+	done <"$debugfs/$first-lazyirq_test-lazy/stats"
+	return 1
+}
+
+# The process $ending waits for the handlers of a line.
+waits() {
+	local function
+	# There is no end of line to succeed by.
+	read -r function <"/proc/$ending/wchan"
+	[[ $function == *synchronize_irq* ]]
+}
+unfinished() { within waits; }
+over() { ! kill -0 $ending 2>/dev/null; }
+done_now() { within over && wait $ending; }
+
+for state in blocked queued running held; do
+	for end in unbind rmmod; do
+		check "$state, $end: the driver loads" start
+		mapfile -t addresses < <(cd $driver && printf '%s\n' 0000:*)
+		first=$(irqs | head -n 1)
+		check "$state, $end: that is what the handler is" enter_$state
+		if [ $end = unbind ]; then
+			echo "${addresses[0]}" >$driver/unbind &
+		else
+			rmmod lazyirq_test &
+		fi
+		ending=$!
+		check "$state, $end: it waits" unfinished
+		leave_$state
+		check "$state, $end: it is done when the handler is" done_now
+		if [ $end = unbind ]; then
+			one() { [ "$(irqs | wc -l)" = 1 ] && [ ! -e ${test_debugfs}0 ] && [ "$(grep -c lazyirq_test /proc/interrupts)" = 1 ]; }
+			check "$state, $end: its interrupt is gone" one
+			check "$state, $end: the other device goes on" scenario 0 plain 10 1
+			again() { echo "${addresses[0]}" >$driver/bind && scenario 0 plain 10 2; }
+			check "$state, $end: and the first one, bound again" again
+			rmmod lazyirq_test
+		else
+			none() { ! loaded lazyirq_test && [ -z "$(irqs)" ] && ! grep -q lazyirq_test /proc/interrupts; }
+			check "$state, $end: its interrupts are gone" none
+		fi
+		no_thread() { ! pgrep '^lazyirq[0-9]+/' >/dev/null; }
+		check "$state, $end: no interrupt thread is left" no_thread
+		check "$state, $end: the core unloads" rmmod lazyirq
+	done
+done
+ktap_finished
