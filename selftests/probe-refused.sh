@@ -1,0 +1,62 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# A registration is refused, since the line is taken or there can be no more threads:
+# the log says so, nothing is left behind, and later it works.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/driver.sh"
+
+driver=/sys/bus/pci/drivers/lazyirq_test
+limit=/proc/sys/kernel/threads-max
+ktap_print_header
+ktap_set_plan 13
+expect_log 'probe with driver lazyirq_test failed'
+# The kernel's own report of a line that is not shared, if it was built with DEBUG_SHIRQ.
+expect_log 'Call Trace:'
+
+log_has() { dmesg | sed -n '/lazyirq-mark probe-refused$/,$p' | grep -qE "$1"; }
+nothing_left() {
+	! pgrep '^lazyirq[0-9]+/' >/dev/null && [ -z "$(irqs)" ] && [ ! -e ${test_debugfs}0 ] &&
+		! grep lazyirq_test /proc/interrupts
+}
+
+load lazyirq
+check "the driver loads, though no line can be had twice" load lazyirq_test twice=1
+check "the log says so" log_has 'lazyirq: interrupt [0-9]+ \(lazyirq_test\) cannot be had: (EBUSY|Error\(16\))'
+check "nothing is left of the one that could be had first" nothing_left
+rmmod lazyirq_test
+
+check "the driver loads" load lazyirq_test
+mapfile -t addresses < <(cd $driver && printf '%s\n' 0000:*)
+for address in "${addresses[@]}"; do echo "$address" >$driver/unbind; done
+for room in 0 1; do
+	# Room for so many threads more, of two. If others end meanwhile, it is tried again.
+	refused() {
+		local try all max failed
+		read -r max <$limit
+		for try in 1 2 3 4 5; do
+			read -r _ _ _ all _ </proc/loadavg
+			echo $((${all#*/} + room)) >$limit || return 1
+			failed=
+			# Nothing is started until the limit is back.
+			echo "${addresses[0]}" 2>/dev/null >$driver/bind || failed=yes
+			echo "$max" >$limit
+			[ -z "$failed" ] || return 0
+			echo "${addresses[0]}" >$driver/unbind
+		done
+		return 1
+	}
+	check "room for $room interrupt threads: the device cannot be bound" refused
+	said() { [ "$(dmesg | grep -c 'lazyirq: no interrupt threads for IPL 5: error -11')" -gt $room ]; }
+	check "room for $room interrupt threads: the log says why" said
+	check "room for $room interrupt threads: nothing is left behind" nothing_left
+done
+again() {
+	local address
+	for address in "${addresses[@]}"; do echo "$address" >$driver/bind || return 1; done
+	[ "$(irqs | wc -l)" = 2 ]
+}
+check "both devices can be bound afterwards" again
+works() { local last=(${test_debugfs}*); echo "locked 10" >"${last[-1]}/run"; }
+check "their interrupts are handled" works
+check "the driver unloads" stop
+ktap_finished
