@@ -14,7 +14,7 @@ load() {
 	path=$(ko "$1")
 	[ -n "$path" ] || { ktap_print_msg "$1.ko was not built"; return 1; }
 	# In an emulated machine what tests hold locks for is long for an interrupt.
-	[ "$1" != lazyirq ] || set -- lazyirq stall_ms=60000 "${@:2}"
+	[ "$1" != lazyirq ] || [[ "$*" == *stall_ms=* ]] || set -- "$@" stall_ms=60000
 	shift
 	insmod "$path" "$@"
 }
