@@ -26,13 +26,22 @@ def round(core, driver):
     modules.unload("lazyirq")
 
 
+def names(cache):
+    return [
+        os.path.basename(link)
+        for link in glob.glob("/sys/kernel/slab/*")
+        if os.path.realpath(link) == os.path.realpath(cache)
+    ]
+
+
 def kernel_has():
     """How much there is, by what it is: a dictionary."""
     found = {}
     for cache in glob.glob("/sys/kernel/slab/*"):
         # Several names, which are links, may stand for one cache. What can be reclaimed, such as
-        # inodes, is kept for later use.
-        if not os.path.islink(cache) and modules.read(cache + "/reclaim_account") == "0\n":
+        # inodes, is kept for later use, and what belongs to them as well.
+        kept = modules.read(cache + "/reclaim_account") != "0\n" or "lsm_inode_cache" in names(cache)
+        if not os.path.islink(cache) and not kept:
             modules.write(cache + "/shrink", "1")
             found[cache] = int(modules.read(cache + "/objects").split()[0])
     found["areas of vmalloc"] = modules.read("/proc/vmallocinfo").count("\n")
@@ -43,15 +52,6 @@ def kernel_has():
         if name == "Percpu:":
             found["KiB of per-CPU data"] = int(size)
     return found
-
-
-def names(cache):
-    links = [
-        os.path.basename(link)
-        for link in glob.glob("/sys/kernel/slab/*")
-        if os.path.realpath(link) == os.path.realpath(cache)
-    ]
-    return ", ".join(links[:8]) or cache
 
 
 def lost(before, rounds):
@@ -78,7 +78,7 @@ def main():
             return
         time.sleep(0.2)
     for what, count in more.items():
-        print(f"# {count} more of {names(what)}")
+        print(f"# {count} more of {', '.join(names(what)[:8]) or what}")
     sys.exit(f"something is lost in each of {rounds} rounds")
 
 

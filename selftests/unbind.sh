@@ -58,12 +58,13 @@ counted() {
 	return 1
 }
 
-# The process $ending waits for the handlers of a line.
+# The process $ending waits for the handlers of a line; or, while CPU 0 is kept busy, for what RCU
+# has to do there, after the other device's.
 waits() {
 	local function
 	# There is no end of line to succeed by.
 	read -r function <"/proc/$ending/wchan"
-	[[ $function == *synchronize_irq* ]]
+	[[ $function == *synchronize_irq* || $function == *rcu* ]]
 }
 unfinished() { within waits; }
 over() { ! kill -0 $ending 2>/dev/null; }
