@@ -16,8 +16,10 @@ help:
 	@echo '  test             run all tests, on a stock kernel and on a debug kernel, which is built first;'
 	@echo '                   KERNEL=stock or KERNEL=debug: on that one; TESTS="a b": these'
 	@echo '  models           check the locks and the state machine in models; no machine is booted'
+	@echo '  soak             everything at once, in an emulated machine that repeats itself: SEED=17 repeats a run;'
+	@echo '                   LENGTH=5 seconds, CPUS=2'
 	@echo '  distclean        clean, and remove the cache'
-	@echo 'Variables: KDIR, TESTS, KERNEL, LAZYIRQ_CACHE, LAZYIRQ_MIRROR, KERNEL_SERIES, KERNEL_FLAVOUR'
+	@echo 'Variables: KDIR, TESTS, KERNEL, SEED, LAZYIRQ_CACHE, LAZYIRQ_MIRROR, KERNEL_SERIES, KERNEL_FLAVOUR'
 
 modules:
 	@sh scripts/check-kdir '$(KDIR)'
@@ -42,7 +44,10 @@ test:
 models:
 	@scripts/test models
 
+soak:
+	@scripts/soak
+
 distclean: clean
 	@scripts/distclean
 
-.PHONY: help modules modules_install clean setup run test models distclean
+.PHONY: help modules modules_install clean setup run test models soak distclean

@@ -29,7 +29,7 @@ need_root() {
 	command -v sudo >/dev/null ||
 		die "this needs root, and sudo is not installed: run it as root"
 	local v keep=()
-	for v in http_proxy https_proxy no_proxy LAZYIRQ_MIRROR TIMEOUT KERNEL; do
+	for v in http_proxy https_proxy no_proxy LAZYIRQ_MIRROR TIMEOUT KERNEL SEED LENGTH CPUS; do
 		[ -z "${!v:-}" ] || keep+=("$v=${!v}")
 	done
 	exec sudo env "${keep[@]}" LAZYIRQ_CACHE="$cache" \

@@ -270,6 +270,12 @@ static void raise(struct lazyirq_sim_source *source)
 	raw_spin_unlock_irqrestore(&line->lock, flags);
 }
 
+void lazyirq_sim_raise(unsigned int number, unsigned int source)
+{
+	raise(&lines[number].sources[source]);
+}
+EXPORT_SYMBOL_GPL(lazyirq_sim_raise);
+
 struct lazyirq_sim_source *lazyirq_sim_source(struct device *dev)
 {
 	return *(struct lazyirq_sim_source **)dev_get_platdata(dev);

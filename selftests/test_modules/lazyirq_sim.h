@@ -11,6 +11,8 @@
 struct device;
 struct lazyirq_sim_source;
 
+/* The device of that line raises an interrupt: of eight, and four. */
+void lazyirq_sim_raise(unsigned int line, unsigned int source);
 struct lazyirq_sim_source *lazyirq_sim_source(struct device *dev);
 /* Does it ask for anything? */
 bool lazyirq_sim_asks(struct lazyirq_sim_source *source);
