@@ -27,7 +27,7 @@ writer_excludes() {
 	thread B p0 && failed B || return 1
 	handler 1 H r0
 	# Of a lower IPL, it is held.
-	handler 0 I v0
+	handler 0 I v0 && trace_has "I.'" || return 1
 	go A
 	ended A && trace_is_all "Aw0 Ah B! I!' I.' A. Hr0' H.'"
 }
