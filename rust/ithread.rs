@@ -3,9 +3,8 @@
 //! The interrupt threads: one per CPU and IPL in use, each the executor of its level's
 //! continuations on its CPU.
 //!
-//! The threads are the kernel's per-CPU hotplug threads (smpboot): made when the first handler of
-//! an IPL is registered, gone with the last. Each takes from a queue of its own, first in, first
-//! out; the scheduler keeps the order between levels, by `SCHED_FIFO` priority.
+//! Each takes from a queue of its own, first in, first out; the scheduler keeps the order between
+//! levels, by `SCHED_FIFO` priority.
 //!
 //! Beside the queues each CPU counts its unfinished continuations per IPL. The highest of these
 //! levels is what the lazy path compares with (`lazyirq_level`, a per-CPU variable). Only the CPU
@@ -23,7 +22,13 @@ use core::{
     cell::{Cell, UnsafeCell},
     ptr,
 };
-use kernel::{prelude::*, sync::global_lock};
+use kernel::prelude::*;
+
+mod boost;
+mod threads;
+
+pub(crate) use boost::Boost;
+pub(crate) use threads::Users;
 
 const _: () = assert!(Ipl::COUNT == bindings::LAZYIRQ_IPLS as usize);
 
@@ -258,87 +263,6 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
     }
 }
 
-global_lock! {
-    // SAFETY: Initialised in `Ithreads::new`, before the first registration.
-    unsafe(uninit) static BOOSTED: Mutex<()> = ();
-}
-
-/// An ithread is to run at a higher priority until it has run a certain continuation, which has a
-/// lock that somebody of that priority waits for.
-pub(crate) struct Boost {
-    home: u32,
-    ipl: usize,
-    head: *mut Head,
-    fifo: u32,
-}
-
-impl Boost {
-    /// `None` if the ithread's own priority will do. The caller keeps the continuation from releasing
-    /// the lock.
-    pub(crate) fn new(head: &Head, fifo: u32) -> Option<Self> {
-        let (home, ipl) = (head.home(), head.ipl());
-        if fifo <= Ipl::FIFO_BASE + ipl as u32 {
-            return None;
-        }
-        let head = ptr::from_ref(head).cast_mut();
-        cpu(home).work[ipl].boosted_for.store(head, Relaxed);
-        Some(Self {
-            home,
-            ipl,
-            head,
-            fifo,
-        })
-    }
-
-    /// Thread, may sleep.
-    pub(crate) fn perform(self) {
-        let _boosted = BOOSTED.lock();
-        let work = &cpu(self.home).work[self.ipl];
-        // Not if it has run by now.
-        if ptr::eq(work.boosted_for.load(Relaxed), self.head) {
-            // SAFETY: There is a boost, and its lock is held.
-            unsafe { work.set_priority(self.fifo) };
-        }
-    }
-
-    /// The continuation has run.
-    #[cold]
-    fn end(id: u32, ipl: usize, head: *const Head) {
-        let _boosted = BOOSTED.lock();
-        let work = &cpu(id).work[ipl];
-        // Not if that thread is about to end.
-        if ptr::eq(work.boosted_for.load(Relaxed), head) {
-            // SAFETY: There is a boost, and its lock is held.
-            unsafe { work.set_priority(Ipl::FIFO_BASE + ipl as u32) };
-            work.boosted_for.store(ptr::null_mut(), Relaxed);
-        }
-    }
-
-    /// The ithreads of `ipl` are about to end. Nothing of it is unfinished, but those who have seen
-    /// something may be on their way to `perform` or `end`.
-    fn forget(ipl: usize) {
-        let _boosted = BOOSTED.lock();
-        for id in 0..kernel::cpu::nr_cpu_ids() {
-            cpu(id).work[ipl]
-                .boosted_for
-                .store(ptr::null_mut(), Relaxed);
-        }
-    }
-}
-
-impl Work {
-    /// # Safety
-    ///
-    /// It is boosted, and the caller holds `BOOSTED`: so its thread does not end (see `forget`).
-    unsafe fn set_priority(&self, fifo: u32) {
-        let thread = self.thread.load(Relaxed);
-        if !thread.is_null() {
-            // SAFETY: By the requirement.
-            unsafe { bindings::lazyirq_set_fifo(thread, fifo) };
-        }
-    }
-}
-
 /// The continuations that others have taken over do not count here any more.
 #[cold]
 fn forget_moved(work: &Work, id: u32, ipl: usize) {
@@ -394,148 +318,6 @@ unsafe extern "C" fn setup<const IPL: usize>(id: u32) {
     work.thread.store(thread, Relaxed);
 }
 
-/// The description of one IPL's threads, which smpboot keeps in a list while they are there.
-struct Threads(UnsafeCell<bindings::smp_hotplug_thread>);
-
-// SAFETY: Touched by smpboot, under its lock, and by `Users`, under `USERS`.
-unsafe impl Sync for Threads {}
-
-impl Threads {
-    const fn new<const IPL: usize>(name: &'static CStr) -> Self {
-        // SAFETY: Pointers, a list head and a flag, for all of which zero is a value.
-        let mut threads: bindings::smp_hotplug_thread = unsafe { core::mem::zeroed() };
-        threads.thread_should_run = Some(should_run::<IPL>);
-        threads.thread_fn = Some(run::<IPL>);
-        threads.setup = Some(setup::<IPL>);
-        threads.park = Some(park::<IPL>);
-        threads.unpark = Some(unpark::<IPL>);
-        threads.thread_comm = kernel::str::as_char_ptr_in_const_context(name);
-        Self(UnsafeCell::new(threads))
-    }
-}
-
-static THREADS: [Threads; Ipl::COUNT] = [
-    Threads::new::<0>(c""),
-    Threads::new::<1>(c"lazyirq1/%u"),
-    Threads::new::<2>(c"lazyirq2/%u"),
-    Threads::new::<3>(c"lazyirq3/%u"),
-    Threads::new::<4>(c"lazyirq4/%u"),
-    Threads::new::<5>(c"lazyirq5/%u"),
-    Threads::new::<6>(c"lazyirq6/%u"),
-    Threads::new::<7>(c"lazyirq7/%u"),
-    Threads::new::<8>(c"lazyirq8/%u"),
-    Threads::new::<9>(c"lazyirq9/%u"),
-    Threads::new::<10>(c"lazyirq10/%u"),
-];
-
-global_lock! {
-    // SAFETY: Initialised in `Ithreads::new`, before the first registration.
-    unsafe(uninit) static USERS: Mutex<[u32; Ipl::COUNT]> = [0; Ipl::COUNT];
-}
-
-/// The IPLs whose ithreads a registration uses: a bit for each. They are there for as long.
-///
-/// More than one only while the handler was unfinished when its IPL was changed last.
-pub(crate) struct Users(AtomicU32);
-
-impl Users {
-    pub(crate) const fn new() -> Self {
-        Self(AtomicU32::new(0))
-    }
-
-    /// Uses `ipl` from now on; no other one, if `change` says so. It is called with the threads there.
-    ///
-    /// Thread, may sleep. Fails with the kernel's error if a thread cannot be made, and changes nothing.
-    pub(crate) fn change(&self, ipl: Ipl, change: impl FnOnce() -> bool) -> Result {
-        let mut users = USERS.lock();
-        let new = 1 << ipl.get();
-        let old = self.0.load(Relaxed);
-        if old & new == 0 {
-            begin(&mut users, ipl.get().into())?;
-        }
-        let over = if change() { old & !new } else { 0 };
-        self.0.store((old | new) & !over, Relaxed);
-        end_all(&mut users, over);
-        Ok(())
-    }
-
-    /// Uses none any more. Thread, may sleep. Nothing of the registration is unfinished.
-    pub(crate) fn none(&self) {
-        end_all(&mut USERS.lock(), self.0.swap(0, Relaxed));
-    }
-}
-
-fn begin(users: &mut [u32; Ipl::COUNT], index: usize) -> Result {
-    if users[index] == 0 {
-        let threads = THREADS[index].0.get();
-        // SAFETY: Nobody else has the description: it is in use from here on.
-        let ret = unsafe {
-            (*threads).store = bindings::lazyirq_ithread_store(index as u32);
-            bindings::smpboot_register_percpu_thread(threads)
-        };
-        if ret != 0 {
-            pr_err!("no interrupt threads for IPL {index}: error {ret}\n");
-        }
-        // SAFETY: `is_known` and `none_left` are called as they have to be.
-        unsafe {
-            match ret {
-                0 => bindings::lazyirq_await_each_cpu(Some(is_known), index as u32),
-                _ => bindings::lazyirq_on_each_cpu(Some(none_left), index as u32),
-            }
-        }
-        kernel::error::to_result(ret)?;
-    }
-    users[index] += 1;
-    Ok(())
-}
-
-/// `levels` has a bit for each IPL whose threads lose a user.
-fn end_all(users: &mut [u32; Ipl::COUNT], levels: u32) {
-    for index in (1..Ipl::COUNT).filter(|index| levels & 1 << index != 0) {
-        users[index] -= 1;
-        if users[index] == 0 {
-            Boost::forget(index);
-            // SAFETY: It was registered by the first user, and no continuation needs it any more.
-            // `none_left` is called as it has to be.
-            unsafe {
-                bindings::smpboot_unregister_percpu_thread(THREADS[index].0.get());
-                bindings::lazyirq_on_each_cpu(Some(none_left), index as u32);
-            }
-        }
-    }
-}
-
-/// Is the ithread there, and can it be given work?
-///
-/// A CPU that goes offline before its ithread has run for the first time does not call `park`: so
-/// nothing may be in its queue by then.
-///
-/// # Safety
-///
-/// `id` is the number of a CPU.
-unsafe extern "C" fn is_known(id: u32, ipl: u32) -> bool {
-    !cpu(id).work[ipl as usize].thread.load(Relaxed).is_null()
-}
-
-/// Nothing of this IPL is left on the CPU. What others have taken over may still have counted.
-///
-/// # Safety
-///
-/// To be called on the CPU `id` with interrupts off, or while it is offline; nothing of the IPL is
-/// registered, and its ithreads have ended.
-unsafe extern "C" fn none_left(id: u32, ipl: u32) {
-    let work = &cpu(id).work[ipl as usize];
-    work.thread.store(ptr::null_mut(), Relaxed);
-    // SAFETY: Its ithread has ended.
-    unsafe { work.runnable.open() };
-    let moved = work.moved.swap(0, Acquire);
-    // SAFETY: By the requirement nobody else is at it.
-    unsafe {
-        let level = (*cpu(id).unfinished.get()).remove(ipl as usize, moved);
-        bindings::lazyirq_set_level_of(id, level);
-    }
-}
-
 /// What the threads need of memory, for as long as the module is loaded.
 pub(crate) struct Ithreads {
     _cpus: KVec<Cpu>,
@@ -545,8 +327,8 @@ impl Ithreads {
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, from the module's init.
         unsafe {
-            USERS.init();
-            BOOSTED.init();
+            threads::USERS.init();
+            boost::BOOSTED.init();
         }
         let count = kernel::cpu::nr_cpu_ids() as usize;
         let mut cpus = KVec::with_capacity(count, GFP_KERNEL)?;

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Boosts: ithreads that run at a higher priority for the sake of one continuation.
+
+use super::{cpu, Work};
+use crate::{bindings, ipl::Ipl, primitive::Relaxed, slot::Head};
+use core::ptr;
+use kernel::{prelude::*, sync::global_lock};
+
+global_lock! {
+    // SAFETY: Initialised in `Ithreads::new`, before the first registration.
+    pub(super) unsafe(uninit) static BOOSTED: Mutex<()> = ();
+}
+
+/// An ithread is to run at a higher priority until it has run a certain continuation, which has a
+/// lock that somebody of that priority waits for.
+pub(crate) struct Boost {
+    home: u32,
+    ipl: usize,
+    head: *mut Head,
+    fifo: u32,
+}
+
+impl Boost {
+    /// `None` if the ithread's own priority will do. The caller keeps the continuation from releasing
+    /// the lock.
+    pub(crate) fn new(head: &Head, fifo: u32) -> Option<Self> {
+        let (home, ipl) = (head.home(), head.ipl());
+        if fifo <= Ipl::FIFO_BASE + ipl as u32 {
+            return None;
+        }
+        let head = ptr::from_ref(head).cast_mut();
+        cpu(home).work[ipl].boosted_for.store(head, Relaxed);
+        Some(Self {
+            home,
+            ipl,
+            head,
+            fifo,
+        })
+    }
+
+    /// Thread, may sleep.
+    pub(crate) fn perform(self) {
+        let _boosted = BOOSTED.lock();
+        let work = &cpu(self.home).work[self.ipl];
+        // Not if it has run by now.
+        if ptr::eq(work.boosted_for.load(Relaxed), self.head) {
+            // SAFETY: There is a boost, and its lock is held.
+            unsafe { work.set_priority(self.fifo) };
+        }
+    }
+
+    /// The continuation has run.
+    #[cold]
+    pub(super) fn end(id: u32, ipl: usize, head: *const Head) {
+        let _boosted = BOOSTED.lock();
+        let work = &cpu(id).work[ipl];
+        // Not if that thread is about to end.
+        if ptr::eq(work.boosted_for.load(Relaxed), head) {
+            // SAFETY: There is a boost, and its lock is held.
+            unsafe { work.set_priority(Ipl::FIFO_BASE + ipl as u32) };
+            work.boosted_for.store(ptr::null_mut(), Relaxed);
+        }
+    }
+
+    /// The ithreads of `ipl` are about to end. Nothing of it is unfinished, but those who have seen
+    /// something may be on their way to `perform` or `end`.
+    pub(super) fn forget(ipl: usize) {
+        let _boosted = BOOSTED.lock();
+        for id in 0..kernel::cpu::nr_cpu_ids() {
+            cpu(id).work[ipl]
+                .boosted_for
+                .store(ptr::null_mut(), Relaxed);
+        }
+    }
+}
+
+impl Work {
+    /// # Safety
+    ///
+    /// It is boosted, and the caller holds `BOOSTED`: so its thread does not end (see `forget`).
+    unsafe fn set_priority(&self, fifo: u32) {
+        let thread = self.thread.load(Relaxed);
+        if !thread.is_null() {
+            // SAFETY: By the requirement.
+            unsafe { bindings::lazyirq_set_fifo(thread, fifo) };
+        }
+    }
+}

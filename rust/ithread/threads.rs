@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! When there are ithreads: the kernel's per-CPU hotplug threads (smpboot), made when the first handler
+//! of an IPL is registered, gone with the last.
+
+use super::{cpu, park, run, setup, should_run, unpark, Boost};
+use crate::{
+    bindings,
+    ipl::Ipl,
+    primitive::{Acquire, AtomicU32, Relaxed},
+};
+use core::{cell::UnsafeCell, ptr};
+use kernel::{prelude::*, sync::global_lock};
+
+/// The description of one IPL's threads, which smpboot keeps in a list while they are there.
+struct Threads(UnsafeCell<bindings::smp_hotplug_thread>);
+
+// SAFETY: Touched by smpboot, under its lock, and by `Users`, under `USERS`.
+unsafe impl Sync for Threads {}
+
+impl Threads {
+    const fn new<const IPL: usize>(name: &'static CStr) -> Self {
+        // SAFETY: Pointers, a list head and a flag, for all of which zero is a value.
+        let mut threads: bindings::smp_hotplug_thread = unsafe { core::mem::zeroed() };
+        threads.thread_should_run = Some(should_run::<IPL>);
+        threads.thread_fn = Some(run::<IPL>);
+        threads.setup = Some(setup::<IPL>);
+        threads.park = Some(park::<IPL>);
+        threads.unpark = Some(unpark::<IPL>);
+        threads.thread_comm = kernel::str::as_char_ptr_in_const_context(name);
+        Self(UnsafeCell::new(threads))
+    }
+}
+
+static THREADS: [Threads; Ipl::COUNT] = [
+    Threads::new::<0>(c""),
+    Threads::new::<1>(c"lazyirq1/%u"),
+    Threads::new::<2>(c"lazyirq2/%u"),
+    Threads::new::<3>(c"lazyirq3/%u"),
+    Threads::new::<4>(c"lazyirq4/%u"),
+    Threads::new::<5>(c"lazyirq5/%u"),
+    Threads::new::<6>(c"lazyirq6/%u"),
+    Threads::new::<7>(c"lazyirq7/%u"),
+    Threads::new::<8>(c"lazyirq8/%u"),
+    Threads::new::<9>(c"lazyirq9/%u"),
+    Threads::new::<10>(c"lazyirq10/%u"),
+];
+
+global_lock! {
+    // SAFETY: Initialised in `Ithreads::new`, before the first registration.
+    pub(super) unsafe(uninit) static USERS: Mutex<[u32; Ipl::COUNT]> = [0; Ipl::COUNT];
+}
+
+/// The IPLs whose ithreads a registration uses: a bit for each. They are there for as long.
+///
+/// More than one only while the handler was unfinished when its IPL was changed last.
+pub(crate) struct Users(AtomicU32);
+
+impl Users {
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// Uses `ipl` from now on; no other one, if `change` says so. It is called with the threads there.
+    ///
+    /// Thread, may sleep. Fails with the kernel's error if a thread cannot be made, and changes nothing.
+    pub(crate) fn change(&self, ipl: Ipl, change: impl FnOnce() -> bool) -> Result {
+        let mut users = USERS.lock();
+        let new = 1 << ipl.get();
+        let old = self.0.load(Relaxed);
+        if old & new == 0 {
+            begin(&mut users, ipl.get().into())?;
+        }
+        let over = if change() { old & !new } else { 0 };
+        self.0.store((old | new) & !over, Relaxed);
+        end_all(&mut users, over);
+        Ok(())
+    }
+
+    /// Uses none any more. Thread, may sleep. Nothing of the registration is unfinished.
+    pub(crate) fn none(&self) {
+        end_all(&mut USERS.lock(), self.0.swap(0, Relaxed));
+    }
+}
+
+fn begin(users: &mut [u32; Ipl::COUNT], index: usize) -> Result {
+    if users[index] == 0 {
+        let threads = THREADS[index].0.get();
+        // SAFETY: Nobody else has the description: it is in use from here on.
+        let ret = unsafe {
+            (*threads).store = bindings::lazyirq_ithread_store(index as u32);
+            bindings::smpboot_register_percpu_thread(threads)
+        };
+        if ret != 0 {
+            pr_err!("no interrupt threads for IPL {index}: error {ret}\n");
+        }
+        // SAFETY: `is_known` and `none_left` are called as they have to be.
+        unsafe {
+            match ret {
+                0 => bindings::lazyirq_await_each_cpu(Some(is_known), index as u32),
+                _ => bindings::lazyirq_on_each_cpu(Some(none_left), index as u32),
+            }
+        }
+        kernel::error::to_result(ret)?;
+    }
+    users[index] += 1;
+    Ok(())
+}
+
+/// `levels` has a bit for each IPL whose threads lose a user.
+fn end_all(users: &mut [u32; Ipl::COUNT], levels: u32) {
+    for index in (1..Ipl::COUNT).filter(|index| levels & 1 << index != 0) {
+        users[index] -= 1;
+        if users[index] == 0 {
+            Boost::forget(index);
+            // SAFETY: It was registered by the first user, and no continuation needs it any more.
+            // `none_left` is called as it has to be.
+            unsafe {
+                bindings::smpboot_unregister_percpu_thread(THREADS[index].0.get());
+                bindings::lazyirq_on_each_cpu(Some(none_left), index as u32);
+            }
+        }
+    }
+}
+
+/// Is the ithread there, and can it be given work?
+///
+/// A CPU that goes offline before its ithread has run for the first time does not call `park`: so
+/// nothing may be in its queue by then.
+///
+/// # Safety
+///
+/// `id` is the number of a CPU.
+unsafe extern "C" fn is_known(id: u32, ipl: u32) -> bool {
+    !cpu(id).work[ipl as usize].thread.load(Relaxed).is_null()
+}
+
+/// Nothing of this IPL is left on the CPU. What others have taken over may still have counted.
+///
+/// # Safety
+///
+/// To be called on the CPU `id` with interrupts off, or while it is offline; nothing of the IPL is
+/// registered, and its ithreads have ended.
+unsafe extern "C" fn none_left(id: u32, ipl: u32) {
+    let work = &cpu(id).work[ipl as usize];
+    work.thread.store(ptr::null_mut(), Relaxed);
+    // SAFETY: Its ithread has ended.
+    unsafe { work.runnable.open() };
+    let moved = work.moved.swap(0, Acquire);
+    // SAFETY: By the requirement nobody else is at it.
+    unsafe {
+        let level = (*cpu(id).unfinished.get()).remove(ipl as usize, moved);
+        bindings::lazyirq_set_level_of(id, level);
+    }
+}
