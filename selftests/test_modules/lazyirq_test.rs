@@ -184,8 +184,8 @@ impl Shared {
                 ("(!EA)bd", blocked)
             }
             "both" => {
-                let b = self.b.lock();
                 let a = self.a.lock();
+                let b = self.b.lock();
                 self.mark(b'(');
                 self.raise(Mode::Two)?;
                 let first = blocked(&self.a);
