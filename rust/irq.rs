@@ -48,12 +48,11 @@ impl Options {
     /// An interrupt named `name` (in debugfs, reports and `/proc/interrupts`), at level `ipl`.
     pub const fn new(name: &'static CStr, ipl: Ipl) -> Self {
         // `threadirqs` and PREEMPT_RT leave the handler in hard-IRQ context: blocking is its own
-        // business. A shared line may stay masked while others' threads run, as they wish.
-        let flags = bindings::IRQF_NO_THREAD | bindings::IRQF_COND_ONESHOT;
+        // business.
         Self {
             name,
             ipl,
-            flags: flags as c_ulong,
+            flags: bindings::IRQF_NO_THREAD as c_ulong,
         }
     }
 

@@ -41,47 +41,8 @@ use lazyirq::{Handler, Interrupt, Ipl, Mutex, Options};
 #[allow(dead_code)]
 mod common;
 use common::{with_text, BOUND};
-
-// lazyirq_sim.h
-extern "C" {
-    fn lazyirq_sim_source(dev: *mut c_void) -> *mut c_void;
-    fn lazyirq_sim_asks(source: *mut c_void) -> bool;
-    fn lazyirq_sim_answer(source: *mut c_void) -> c_ulong;
-}
-
-/// A simulated device.
-///
-/// # Invariants
-///
-/// It is one of `lazyirq_sim.ko`'s, which are there as long as that is loaded; this module needs it.
-struct Device(*mut c_void);
-
-// SAFETY: It may be used in any context.
-unsafe impl Send for Device {}
-// SAFETY: As above.
-unsafe impl Sync for Device {}
-
-impl Device {
-    fn new(dev: &kernel::device::Device<Core<'_>>) -> Self {
-        let dev = core::ptr::from_ref(dev).cast_mut();
-        // SAFETY: A `Device` is a `struct device`. It was bound to this driver by `driver_override`,
-        // so it is a simulated one.
-        // INVARIANT: As above.
-        Self(unsafe { lazyirq_sim_source(dev.cast()) })
-    }
-
-    /// Does it ask for anything?
-    fn asks(&self) -> bool {
-        // SAFETY: By the type invariant.
-        unsafe { lazyirq_sim_asks(self.0) }
-    }
-
-    /// Answers all that it asks for.
-    fn answer(&self) {
-        // SAFETY: By the type invariant.
-        unsafe { lazyirq_sim_answer(self.0) };
-    }
-}
+mod sim;
+use sim::Device;
 
 #[derive(Clone, Copy)]
 enum Mode {

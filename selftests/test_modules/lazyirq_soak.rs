@@ -34,12 +34,11 @@ use lazyirq::{static_lock, Handler, Interrupt, Ipl, Options};
 #[allow(dead_code)]
 mod common;
 use common::with_text;
+mod sim;
+use sim::Device;
 
 // lazyirq_sim.h
 extern "C" {
-    fn lazyirq_sim_source(dev: *mut c_void) -> *mut c_void;
-    fn lazyirq_sim_asks(source: *mut c_void) -> bool;
-    fn lazyirq_sim_answer(source: *mut c_void) -> c_ulong;
     fn lazyirq_sim_raise(line: c_uint, source: c_uint);
 }
 
@@ -88,14 +87,10 @@ impl Random {
     }
 }
 
-/// # Invariants
-///
-/// `device` is one of `lazyirq_sim.ko`'s, which are there as long as that is loaded; this module
-/// needs it.
 struct Shared {
     name: [u8; 16],
     irq: u32,
-    device: *mut c_void,
+    device: Device,
     random: Random,
     runs: AtomicU64,
     answering: AtomicU64,
@@ -103,31 +98,15 @@ struct Shared {
     none: AtomicU64,
 }
 
-// SAFETY: The device may be used in any context.
-unsafe impl Send for Shared {}
-// SAFETY: As above.
-unsafe impl Sync for Shared {}
-
 impl Shared {
-    fn asks(&self) -> bool {
-        // SAFETY: By the type invariant.
-        unsafe { lazyirq_sim_asks(self.device) }
-    }
-
-    /// Answers all that the device asks for.
-    fn answer(&self) -> u64 {
-        // SAFETY: By the type invariant.
-        unsafe { lazyirq_sim_answer(self.device) as u64 }
-    }
-
     /// One run is over that has answered so many events.
-    fn account(&self, events: u64) -> IrqReturn {
+    fn account(&self, events: usize) -> IrqReturn {
         if events == 0 {
             self.none.fetch_add(1, Relaxed);
             return IrqReturn::None;
         }
         self.answering.fetch_add(1, Relaxed);
-        self.merged.fetch_add(events - 1, Relaxed);
+        self.merged.fetch_add(events as u64 - 1, Relaxed);
         IrqReturn::Handled
     }
 }
@@ -138,12 +117,12 @@ impl Handler for Soaked {
     async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
         let Shared { random, .. } = &*self.0;
         self.0.runs.fetch_add(1, Relaxed);
-        if !self.0.asks() {
+        if !self.0.device.asks() {
             return self.0.account(0);
         }
         // Some answer their devices only at the end: meanwhile these ask on and on.
         let late = random.below(4) == 0;
-        let mut events = if late { 0 } else { self.0.answer() };
+        let mut events = if late { 0 } else { self.0.device.answer() };
         let work = || udelay(Delta::from_micros(random.below(10) as i64));
         let which = random.below(3);
         let mutex = [&M0, &M1, &M2][which as usize];
@@ -176,7 +155,7 @@ impl Handler for Soaked {
             _ => work(),
         }
         if late {
-            events = self.0.answer();
+            events = self.0.device.answer();
         }
         self.0.account(events)
     }
@@ -312,12 +291,10 @@ impl platform::Driver for Soak {
         // The more important the fewer, as in life.
         let ipl = Ipl::new(1 + (random.below(10) * random.below(10) / 9) as u8)?;
         let shared = Arc::new(
-            // INVARIANT: It was bound to this driver by `driver_override`, so it is a simulated one.
             Shared {
                 name,
                 irq: request.irq(),
-                // SAFETY: A `Device` is a `struct device`, and see above.
-                device: unsafe { lazyirq_sim_source(core::ptr::from_ref(dev).cast_mut().cast()) },
+                device: Device::new(dev),
                 random,
                 runs: AtomicU64::new(0),
                 answering: AtomicU64::new(0),
