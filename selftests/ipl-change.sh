@@ -14,20 +14,6 @@ ktap_set_plan 21
 check "the driver loads" start_vectors
 taskset -pc 0 $$ >/dev/null
 
-begin() { reset; expected=; }
-goes_on() {
-	expected+="${expected:+ }$*"
-	trace_is_all "$expected"
-}
-came() {
-	raise "$1d"
-	if [ "$2" = lazily ]; then
-		goes_on "$1E $1d $1."
-	else
-		goes_on "$1E' $1d' $1.'"
-	fi
-}
-
 # set_ipl VECTOR IPL
 set_ipl() { find_vector "$1" && echo "$2" >"$dir/ipl"; }
 # has_ipl VECTOR IPL: in its file, and among its counters.

@@ -15,25 +15,9 @@ ktap_set_plan 18
 check "the driver loads" start_vectors pairs=1
 taskset -pc 0 $$ >/dev/null
 
-# The trace goes on by that.
-begin() { reset; expected=; }
-goes_on() {
-	expected+="${expected:+ }$*"
-	trace_is_all "$expected"
-}
-
 in_flight() {
 	begin
 	hold a b c && raise 0a && raise 4b && raise 6c && goes_on "(a (b (c 0E 4E 6E"
-}
-# came VECTOR lazily|held: it comes now.
-came() {
-	raise "$1d"
-	if [ "$2" = lazily ]; then
-		goes_on "$1E $1d $1."
-	else
-		goes_on "$1E' $1d' $1.'"
-	fi
 }
 
 three_in_flight() {

@@ -196,3 +196,19 @@ lazy_on() {
 }
 
 no_ithread() { ! pgrep '^lazyirq[0-9]' >/dev/null; }
+
+# The trace goes on by that, from where it began.
+begin() { reset; expected=; }
+goes_on() {
+	expected+="${expected:+ }$*"
+	trace_is_all "$expected"
+}
+# came VECTOR lazily|held: an interrupt comes now, whose handler only leaves its trace.
+came() {
+	raise "$1d"
+	if [ "$2" = lazily ]; then
+		goes_on "$1E $1d $1."
+	else
+		goes_on "$1E' $1d' $1.'"
+	fi
+}
