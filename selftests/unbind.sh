@@ -58,47 +58,66 @@ counted() {
 	return 1
 }
 
+# Each way to end it, as the process $ending. It is ready before CPU 0 is kept busy, and begins when
+# it is told to.
+end_unbind() { echo && read -r && echo "${addresses[0]}" >$driver/unbind; }
+end_rmmod() {
+	exec python3 -c '
+import sys
+sys.path.insert(0, sys.argv[1])
+import modules
+print(flush=True)
+sys.stdin.readline()
+modules.unload("lazyirq_test")' "$(dirname "$0")"
+}
+prepare() {
+	coproc end { "$1"; }
+	ending=$end_PID
+	read -r -u "${end[0]}"
+}
+begin() { echo >&"${end[1]}"; }
+
 # The process $ending waits for the handlers of a line; or, while CPU 0 is kept busy, for what RCU
 # has to do there, after the other device's.
 waits() {
-	local function
 	# There is no end of line to succeed by.
 	read -r function <"/proc/$ending/wchan"
 	[[ $function == *synchronize_irq* || $function == *rcu* ]]
 }
-unfinished() { within waits; }
+unfinished() {
+	local function=
+	within waits && return
+	ktap_print_msg "it waits in $function"
+	return 1
+}
 over() { ! kill -0 $ending 2>/dev/null; }
 done_now() { within over && wait $ending; }
 
 for state in blocked queued running held; do
-	for end in unbind rmmod; do
-		check "$state, $end: the driver loads" start
+	for way in unbind rmmod; do
+		check "$state, $way: the driver loads" start
 		mapfile -t addresses < <(cd $driver && printf '%s\n' 0000:*)
 		first=$(irqs | head -n 1)
-		check "$state, $end: that is what the handler is" enter_$state
-		if [ $end = unbind ]; then
-			echo "${addresses[0]}" >$driver/unbind &
-		else
-			rmmod lazyirq_test &
-		fi
-		ending=$!
-		check "$state, $end: it waits" unfinished
+		prepare end_$way
+		check "$state, $way: that is what the handler is" enter_$state
+		begin
+		check "$state, $way: it waits" unfinished
 		leave_$state
-		check "$state, $end: it is done when the handler is" done_now
-		if [ $end = unbind ]; then
+		check "$state, $way: it is done when the handler is" done_now
+		if [ $way = unbind ]; then
 			one() { [ "$(irqs | wc -l)" = 1 ] && [ ! -e ${test_debugfs}0 ] && [ "$(grep -c lazyirq_test /proc/interrupts)" = 1 ]; }
-			check "$state, $end: its interrupt is gone" one
-			check "$state, $end: the other device goes on" scenario 0 plain 10 1
+			check "$state, $way: its interrupt is gone" one
+			check "$state, $way: the other device goes on" scenario 0 plain 10 1
 			again() { echo "${addresses[0]}" >$driver/bind && scenario 0 plain 10 2; }
-			check "$state, $end: and the first one, bound again" again
+			check "$state, $way: and the first one, bound again" again
 			rmmod lazyirq_test
 		else
 			none() { ! loaded lazyirq_test && [ -z "$(irqs)" ] && ! grep -q lazyirq_test /proc/interrupts; }
-			check "$state, $end: its interrupts are gone" none
+			check "$state, $way: its interrupts are gone" none
 		fi
 		no_thread() { ! pgrep '^lazyirq[0-9]+/' >/dev/null; }
-		check "$state, $end: no interrupt thread is left" no_thread
-		check "$state, $end: the core unloads" rmmod lazyirq
+		check "$state, $way: no interrupt thread is left" no_thread
+		check "$state, $way: the core unloads" rmmod lazyirq
 	done
 done
 ktap_finished
