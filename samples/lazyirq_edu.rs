@@ -134,7 +134,7 @@ impl pci::Driver for EduDriver {
             let edu = Edu::new(pdev, mechanism)?;
             let served = interrupt::serve(pdev, edu.clone(), settings.irq_type, settings.ipl)?;
             Ok(try_pin_init!(Binding {
-                _node <- place.register(&edu)?,
+                _node <- place.register(&edu),
                 _served: served,
                 edu,
                 _place: place,
@@ -159,7 +159,6 @@ impl InPlaceModule for EduModule {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         pin_init::pin_init_scope(move || {
             Settings::read()?;
-            node::init()?;
             Ok(try_pin_init!(Self {
                 _driver <- driver::Registration::new(<Self as ModuleMetadata>::NAME, module),
             }? Error))

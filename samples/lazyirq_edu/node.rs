@@ -8,10 +8,9 @@ use kernel::{
     fs::{File, Kiocb},
     iov::{IovIterDest, IovIterSource},
     miscdevice::{MiscDevice, MiscDeviceOptions, MiscDeviceRegistration},
-    new_mutex,
     prelude::*,
     str::{CStr, CString},
-    sync::{Arc, Mutex, SetOnce},
+    sync::Arc,
 };
 
 /// A misc device's name has to be there for ever, so there are as many as there are names.
@@ -38,19 +37,8 @@ enum Entry {
     Bound(Arc<Edu>),
 }
 
-/// The kernel crate's safe statics are set once and not dropped, so that the lock's few bytes are
-/// not freed when the module is unloaded. What it guards is.
-static TABLE: SetOnce<Pin<KBox<Mutex<Table>>>> = SetOnce::new();
-
-/// Makes the table. Called once, when the module is loaded.
-pub(crate) fn init() -> Result {
-    let table = Table([const { Entry::Free }; NAMES.len()]);
-    TABLE.populate(KBox::pin_init(new_mutex!(table), GFP_KERNEL)?);
-    Ok(())
-}
-
-fn with_table<R>(f: impl FnOnce(&mut Table) -> Result<R>) -> Result<R> {
-    f(&mut TABLE.as_ref().ok_or(ENODEV)?.lock())
+lazyirq::static_lock! {
+    static TABLE: Mutex<Table> = Table([const { Entry::Free }; NAMES.len()]);
 }
 
 /// A name that a device has. It is free again when this is dropped.
@@ -61,15 +49,14 @@ impl Place {
     ///
     /// `ENOSPC` if there is no name left.
     pub(crate) fn new() -> Result<Self> {
-        with_table(|table| {
-            let free = table
-                .0
-                .iter()
-                .position(|entry| matches!(entry, Entry::Free));
-            let index = free.ok_or(ENOSPC)?;
-            table.0[index] = Entry::Taken;
-            Ok(Self(index))
-        })
+        let mut table = TABLE.lock();
+        let free = table
+            .0
+            .iter()
+            .position(|entry| matches!(entry, Entry::Free));
+        let index = free.ok_or(ENOSPC)?;
+        table.0[index] = Entry::Taken;
+        Ok(Self(index))
     }
 
     pub(crate) fn index(&self) -> usize {
@@ -80,21 +67,19 @@ impl Place {
     pub(crate) fn register(
         &self,
         edu: &Arc<Edu>,
-    ) -> Result<impl PinInit<MiscDeviceRegistration<Edu>, Error>> {
-        with_table(|table| {
-            table.0[self.0] = Entry::Bound(edu.clone());
-            Ok(())
-        })?;
-        Ok(MiscDeviceRegistration::register(MiscDeviceOptions {
+    ) -> impl PinInit<MiscDeviceRegistration<Edu>, Error> {
+        TABLE.lock().0[self.0] = Entry::Bound(edu.clone());
+        MiscDeviceRegistration::register(MiscDeviceOptions {
             name: NAMES[self.0],
-        }))
+        })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // Dropped without the lock: it may be the last reference.
-        let _entry = with_table(|table| Ok(core::mem::replace(&mut table.0[self.0], Entry::Free)));
+        let entry = core::mem::replace(&mut TABLE.lock().0[self.0], Entry::Free);
+        // Without the lock: it may be the last reference.
+        drop(entry);
     }
 }
 
@@ -108,10 +93,10 @@ impl MiscDevice for Edu {
             .iter()
             .position(|other| *other == name)
             .ok_or(ENODEV)?;
-        with_table(|table| match &table.0[index] {
+        match &TABLE.lock().0[index] {
             Entry::Bound(edu) => Ok(edu.clone()),
             _ => Err(ENODEV),
-        })
+        }
     }
 
     fn write_iter(mut kiocb: Kiocb<'_, Self::Ptr>, iov: &mut IovIterSource<'_>) -> Result<usize> {
