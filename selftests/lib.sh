@@ -31,3 +31,10 @@ check() {
 # A kernel message this test provokes on purpose (extended regex); any other
 # warning fails the test.
 expect_log() { echo "$1" >>"$LAZYIRQ_EXPECT"; }
+
+# The same for a WARN() at this place, which taints besides.
+expect_warning() {
+	expect_log "WARNING: .* at $1"
+	expect_log '------\[ cut here'
+	echo 512 >"$LAZYIRQ_EXPECT-taint"
+}

@@ -20,12 +20,13 @@ since() { dmesg | sed -n "/lazyirq-mark $1\$/,\$p"; }
 
 # check_kernel NAME: what the kernel says about the test just run.
 check_kernel() {
-	local allow=() taint
+	local allow=() taint expected=0
 	mapfile -t allow < <(sed 's/^/--allow\n/' "$LAZYIRQ_EXPECT" 2>/dev/null)
 	since "$1" >/tmp/lazyirq-log
 	taint=$(cat /proc/sys/kernel/tainted)
+	[ ! -e "$LAZYIRQ_EXPECT-taint" ] || expected=$(<"$LAZYIRQ_EXPECT-taint")
 	# Taint stays: a test answers for the bits that are new with it.
-	"$here/../scripts/check-log" --name "kernel log" --taint "$taint_before" \
+	"$here/../scripts/check-log" --name "kernel log" --taint $((taint_before | expected)) \
 		--taint-is "$taint" "${allow[@]}" /tmp/lazyirq-log >/tmp/lazyirq-check || {
 		fault "$(head -n 2 /tmp/lazyirq-check | tr '\n' ' ')"
 		sed 's/^/# /' /tmp/lazyirq-check
@@ -52,7 +53,7 @@ boot=$("$here/../scripts/check-log" --name "boot" \
 for name in "$@"; do
 	echo "# test-begin $prefix$name"
 	[ -z "${boot_bad:-}" ] || { fault "${boot//$'\n'/ }"; boot_bad=; }
-	rm -f "$LAZYIRQ_EXPECT"
+	rm -f "$LAZYIRQ_EXPECT" "$LAZYIRQ_EXPECT-taint"
 	taint_before=$(cat /proc/sys/kernel/tainted)
 	mark "$name"
 	t0=$SECONDS
