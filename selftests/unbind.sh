@@ -71,11 +71,11 @@ sys.stdin.readline()
 modules.unload("lazyirq_test")' "$(dirname "$0")"
 }
 prepare() {
-	coproc end { "$1"; }
-	ending=$end_PID
-	read -r -u "${end[0]}"
+	coproc ender { "$1"; }
+	ending=$ender_PID
+	read -r -u "${ender[0]}"
 }
-begin() { echo >&"${end[1]}"; }
+begin() { echo >&"${ender[1]}"; }
 
 # The process $ending waits for the handlers of a line; or, while CPU 0 is kept busy, for what RCU
 # has to do there, after the other device's.
