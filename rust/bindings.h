@@ -34,6 +34,7 @@ void lazyirq_set_level(int level);
 void lazyirq_set_level_of(unsigned int cpu, int level);
 void lazyirq_await_each_cpu(bool (*f)(unsigned int cpu, unsigned int arg), unsigned int arg);
 void lazyirq_on_each_cpu(void (*f)(unsigned int cpu, unsigned int arg), unsigned int arg);
+unsigned int lazyirq_this_cpu(void);
 unsigned int lazyirq_next_online_cpu(unsigned int cpu);
 void lazyirq_irq_off(void);
 void lazyirq_irq_on(void);
@@ -73,6 +74,11 @@ void lazyirq_loan_init(struct rt_mutex *mutex);
 void lazyirq_loan_owe(struct rt_mutex *mutex, struct task_struct *task);
 void lazyirq_loan_wait(struct rt_mutex *mutex);
 void lazyirq_loan_repay(struct rt_mutex *mutex);
+
+int lazyirq_lend(void);
+void lazyirq_lent(void);
+unsigned int lazyirq_resume_budget(void);
+bool lazyirq_is_wanted(void);
 
 bool lazyirq_line_is_level(unsigned int irq);
 void lazyirq_mask_at_once(unsigned int irq);

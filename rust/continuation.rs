@@ -12,7 +12,7 @@
 //!       |  |   +-------------+ +----------+ 4 pending   +--------+
 //!       |  |   |               | Notified | ----------> | Queued | <---- 9 held
 //!       |  |   |               +----------+             +--------+
-//!       |  |  +---------+ 11 woken ^   6 the ithread takes it |  ^
+//!       |  |  +---------+ 11 woken ^   6 it is resumed        |  ^
 //!       |  +--| Running |----------+                          |  |
 //!       |  8  +---------+ <-----------------------------------+  |
 //!       |  done    +---- 10 done, events remembered -------------+
@@ -24,15 +24,15 @@
 //! | # | from, to | who, where |
 //! |---|---|---|
 //! | 1 | Idle → Armed | the handler's first poll (hard IRQ), before it is put in a wait queue |
-//! | 2 | Armed → Parked | the hard-IRQ entry, or the ithread, after the poll returned pending |
+//! | 2 | Armed → Parked | the hard-IRQ entry, or who has resumed it, after the poll returned pending |
 //! | 3 | Armed → Notified | whoever releases the lock, while the poll is still running |
 //! | 4 | Notified → Queued | as 2: the poller queues it itself, the releaser must not |
-//! | 5 | Parked → Queued | whoever releases the lock, and it queues the continuation |
-//! | 6 | Queued → Running | the ithread |
-//! | 7 | Running → Armed | as 1, in the ithread |
-//! | 8 | Running → Idle | the ithread, with no event remembered and the line unmasked |
+//! | 5 | Parked → Queued | whoever releases the lock, and it queues the continuation, or resumes it |
+//! | 6 | Queued → Running | who resumes it: the ithread, or the releaser of the lock |
+//! | 7 | Running → Armed | as 1, by the same |
+//! | 8 | Running → Idle | the same, with no event remembered and the line unmasked |
 //! | 9 | Idle → Queued | the hard-IRQ entry, for an interrupt that is held |
-//! | 10 | Running → Queued | the ithread, for an event that came meanwhile |
+//! | 10 | Running → Queued | the same, for an event that came meanwhile |
 //! | 11 | Running → Notified | as 3, for a wait left over from an earlier poll; and `defer()` |
 //! | 12 | → Dead | the poller |
 //!
@@ -161,8 +161,6 @@ pub(crate) enum Pending {
     Parked,
     /// 4: put it in its CPU's queue.
     Queue,
-    /// Report it and let it `die`: nothing would ever wake it.
-    Illegal,
 }
 
 /// What the ithread has to do after a handler is done.
@@ -225,9 +223,22 @@ impl Continuation {
 
     /// 1, 7: the handler is about to be put in a wait queue. From here on it may be woken.
     /// Returns the phase before.
+    #[inline]
     pub(crate) fn arm(&self) -> Phase {
+        const ARMED: u32 = (Phase::Armed as u32) << State::PHASE_SHIFT | State::BUSY;
+        if State(self.0.load(Relaxed)).phase() == Phase::Idle {
+            // Nobody else leaves Idle, whose bits are 0.
+            self.0.fetch_or(ARMED, AcqRel);
+            return Phase::Idle;
+        }
+        self.arm_again()
+    }
+
+    /// 7.
+    #[cold]
+    fn arm_again(&self) -> Phase {
         let old = self.update(|state| match state.phase() {
-            Phase::Idle | Phase::Running => Some(state.with(Phase::Armed)),
+            Phase::Running => Some(state.with(Phase::Armed)),
             _ => None,
         });
         old.phase()
@@ -240,7 +251,25 @@ impl Continuation {
 
     /// 3, 5, 11: what it waited for is there. Returns whether the caller has to queue it.
     #[must_use]
+    #[inline]
     pub(crate) fn wake(&self) -> bool {
+        let word = self.0.load(Relaxed);
+        if State(word).phase() == Phase::Parked {
+            const STEP: u32 = (Phase::Queued as u32 - Phase::Parked as u32) << State::PHASE_SHIFT;
+            let queued = word.wrapping_add(STEP);
+            if self
+                .0
+                .compare_exchange(word, queued, AcqRel, Relaxed)
+                .is_ok()
+            {
+                return true;
+            }
+        }
+        self.wake_disturbed()
+    }
+
+    #[cold]
+    fn wake_disturbed(&self) -> bool {
         let old = self.update(|state| match state.phase() {
             Phase::Armed | Phase::Running => Some(state.with(Phase::Notified)),
             Phase::Parked => Some(state.with(Phase::Queued)),
@@ -277,22 +306,27 @@ impl Continuation {
         arrival(old)
     }
 
-    /// 2, 4: a poll returned pending. `masked` says that the line is disabled for it.
+    /// Will something wake the handler, or has it, whose poll has just returned pending?
+    #[inline]
+    pub(crate) fn is_awaiting(&self) -> bool {
+        matches!(self.load().phase(), Phase::Armed | Phase::Notified)
+    }
+
+    /// 2, 4: a poll returned pending, and is awaiting something. `masked` says that the line has been
+    /// disabled for it.
+    #[inline]
     pub(crate) fn pending(&self, masked: bool) -> Pending {
-        let pending = |state: State| match state.phase() {
+        // Nobody else leaves Armed but for Notified, so the phase can be added to.
+        const STEP: u32 = (Phase::Parked as u32 - Phase::Armed as u32) << State::PHASE_SHIFT;
+        const _: () = assert!(
+            Phase::Parked as u32 - Phase::Armed as u32
+                == Phase::Queued as u32 - Phase::Notified as u32
+        );
+        let mask = if masked { State::MASKED } else { 0 };
+        match State(self.0.fetch_add(STEP | mask, AcqRel)).phase() {
             Phase::Armed => Pending::Parked,
-            Phase::Notified => Pending::Queue,
-            _ => Pending::Illegal,
-        };
-        let old = self.update(|state| {
-            let state = if masked { state.masked() } else { state };
-            match pending(state) {
-                Pending::Parked => Some(state.with(Phase::Parked)),
-                Pending::Queue => Some(state.with(Phase::Queued)),
-                Pending::Illegal => None,
-            }
-        });
-        pending(old)
+            _ => Pending::Queue,
+        }
     }
 
     /// 12: the handler is given up, with its line disabled once more. Returns the state before.

@@ -303,7 +303,13 @@ fn show_compare(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
         pair("blocked on a lock", |s| s.counters.blocked.get())?;
         pair("deferred", |s| s.counters.deferred.get())?;
         pair("held", |s| s.counters.held.get())?;
-        pair("done in a thread", |s| s.counters.resumed.get())?;
+        pair("resumed by the releaser", |s| s.counters.lent.get())?;
+        pair("done in a thread", |s| {
+            s.counters
+                .resumed
+                .get()
+                .saturating_sub(s.counters.lent.get())
+        })?;
         pair("spurious", |s| {
             s.counters.spurious.get() + s.counters.late_none.get()
         })?;

@@ -100,6 +100,11 @@ void lazyirq_irq_on(void)
 	local_irq_enable();
 }
 
+unsigned int lazyirq_this_cpu(void)
+{
+	return smp_processor_id();
+}
+
 unsigned int lazyirq_next_online_cpu(unsigned int cpu)
 {
 	return cpumask_next_wrap(cpu, cpu_online_mask);

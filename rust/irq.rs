@@ -266,7 +266,8 @@ where
         unsafe { (*future).write((slot.make)(&slot.handler, irq)) };
     };
 
-    if head.continuation.may_start(percpu::level()) {
+    let may_start = head.continuation.may_start(percpu::level());
+    if may_start || (irq != RESUME && head.may_start_after_all()) {
         if latency_on() {
             head.stats.latency.start();
         }

@@ -6,15 +6,12 @@
 //! Each takes from a queue of its own, first in, first out; the scheduler keeps the order between
 //! levels, by `SCHED_FIFO` priority.
 //!
-//! Beside the queues each CPU counts its unfinished continuations per IPL. The highest of these
-//! levels is what the lazy path compares with (`lazyirq_level`, a per-CPU variable). Only the CPU
-//! itself touches these counts, with interrupts off: they need no lock.
+//! Beside the queues each CPU counts its [unfinished] continuations per IPL.
 
 use crate::{
     bindings,
     ipl::Ipl,
-    percpu,
-    primitive::{Acquire, AtomicPtr, AtomicU32, Relaxed, Release},
+    primitive::{AtomicBool, AtomicPtr, AtomicU32, Relaxed, Release},
     runqueue::RunQueue,
     slot::Head,
 };
@@ -26,9 +23,12 @@ use kernel::prelude::*;
 
 mod boost;
 mod threads;
+mod unfinished;
 
 pub(crate) use boost::Boost;
 pub(crate) use threads::Users;
+pub(crate) use unfinished::{finished_if, forget_all_moved, is_alone, lend, unfinished};
+use unfinished::{forget_moved, interrupts_off, Unfinished};
 
 const _: () = assert!(Ipl::COUNT == bindings::LAZYIRQ_IPLS as usize);
 
@@ -37,46 +37,15 @@ struct Work {
     /// The ithread: null until it has run for the first time, or if there is none.
     thread: AtomicPtr<bindings::task_struct>,
     runnable: RunQueue<Head>,
-    /// So many continuations of this CPU have been taken over by others since it last looked.
+    /// It is running one, or has more of them that it has taken from there already.
+    busy: AtomicBool,
+    /// So many continuations of this CPU have been taken over, or finished, by others since it last
+    /// looked.
     moved: AtomicU32,
     /// How often the thread had been switched out when it last took a continuation. Its own.
     switches: Cell<usize>,
     /// The continuation for whose sake the thread runs at a higher priority; see [`Boost`].
     boosted_for: AtomicPtr<Head>,
-}
-
-/// How many continuations of each IPL are unfinished: blocked, queued or running.
-struct Unfinished {
-    counts: [u32; Ipl::COUNT],
-    /// A bit for each IPL whose count is not 0.
-    levels: u32,
-}
-
-impl Unfinished {
-    const NONE: Unfinished = Unfinished {
-        counts: [0; Ipl::COUNT],
-        levels: 0,
-    };
-
-    // Neither can overflow: there are not so many handlers, and each is counted once.
-    fn add(&mut self, ipl: usize) -> i32 {
-        self.counts[ipl] = self.counts[ipl].wrapping_add(1);
-        self.levels |= 1 << ipl;
-        self.level()
-    }
-
-    fn remove(&mut self, ipl: usize, count: u32) -> i32 {
-        self.counts[ipl] = self.counts[ipl].wrapping_sub(count);
-        if self.counts[ipl] == 0 {
-            self.levels &= !(1 << ipl);
-        }
-        self.level()
-    }
-
-    /// The highest IPL with an unfinished continuation, 0 for none.
-    fn level(&self) -> i32 {
-        self.levels.checked_ilog2().unwrap_or(0) as i32
-    }
 }
 
 /// # Invariants
@@ -102,41 +71,16 @@ fn cpu(id: u32) -> &'static Cpu {
     unsafe { &*CPUS.load(Relaxed).add(id as usize) }
 }
 
-/// One more continuation is unfinished on `id`.
-///
-/// # Safety
-///
-/// `id` is this CPU, and interrupts are off.
-pub(crate) unsafe fn unfinished(id: u32, ipl: usize) {
-    // SAFETY: By the requirement nobody else is at it.
-    let level = unsafe { (*cpu(id).unfinished.get()).add(ipl) };
-    percpu::set_level(level);
-}
-
-/// If `done` says so, one continuation less is unfinished on `id`, in one step with what `done`
-/// does: no interrupt comes between on this CPU.
-///
-/// # Safety
-///
-/// The caller is a thread of the CPU `id`, bound to it.
-pub(crate) unsafe fn finished_if<R>(id: u32, ipl: usize, done: impl FnOnce() -> (bool, R)) -> R {
-    // SAFETY: A thread, which has them on; they are so again below.
-    unsafe { bindings::lazyirq_irq_off() };
-    let (finished, result) = done();
-    if finished {
-        // SAFETY: By the requirement this is its CPU; interrupts are off.
-        let level = unsafe { (*cpu(id).unfinished.get()).remove(ipl, 1) };
-        percpu::set_level(level);
-    }
-    // SAFETY: As above.
-    unsafe { bindings::lazyirq_irq_on() };
-    result
+/// Is something of `ipl` or above runnable on the CPU? It may be out of date at once.
+pub(crate) fn is_busy(id: u32, ipl: usize) -> bool {
+    let mut levels = cpu(id).work.iter().skip(ipl);
+    levels.any(|work| work.busy.load(Relaxed) || work.runnable.has_incoming())
 }
 
 /// Queues a continuation on its home CPU and wakes the ithread there; or on another one, if its home
 /// is offline.
 ///
-/// With interrupts off, or in that ithread itself: as soon as the continuation is queued it may be
+/// With interrupts or preemption off, or in that ithread itself: as soon as the continuation is queued it may be
 /// done, its registration dropped, and the thread told to end. But a thread's memory goes after an
 /// RCU grace period only, and a thread that has ended is not woken.
 pub(crate) fn enqueue(head: &Head, home: u32) {
@@ -167,12 +111,8 @@ pub(crate) fn enqueue(head: &Head, home: u32) {
 unsafe fn take_over(head: &Head, id: u32, ipl: usize) {
     let old = head.home();
     head.set_home(id);
-    // SAFETY: A thread, which has interrupts on. In between they are off, on its CPU.
-    unsafe {
-        bindings::lazyirq_irq_off();
-        unfinished(id, ipl);
-        bindings::lazyirq_irq_on();
-    }
+    // SAFETY: An ithread, on its CPU.
+    unsafe { interrupts_off(|| unfinished(id, ipl)) };
     // The other CPU's count is its own to change.
     cpu(old).work[ipl].moved.fetch_add(1, Release);
     // One that is not known yet, since its CPU has only just come, looks by itself.
@@ -191,7 +131,8 @@ unsafe extern "C" fn should_run<const IPL: usize>(id: u32) -> i32 {
     // What is queued after this look wakes the thread: `wake_up_process` and the thread's going to
     // sleep are fully ordered.
     let work = &cpu(id).work[IPL];
-    (!work.runnable.is_empty() || work.moved.load(Relaxed) != 0).into()
+    let to_do = !work.runnable.is_empty() || work.moved.load(Relaxed) != 0;
+    (to_do || Boost::is_left(work)).into()
 }
 
 /// The running ithread.
@@ -221,9 +162,13 @@ impl Thread {
 /// See `should_run`.
 unsafe extern "C" fn run<const IPL: usize>(id: u32) {
     let work = &cpu(id).work[IPL];
+    work.busy.store(true, Relaxed);
     // SAFETY: This is the queue's ithread.
     let Some(head) = (unsafe { work.runnable.pop() }) else {
-        return forget_moved(work, id, IPL);
+        work.busy.store(false, Relaxed);
+        // SAFETY: An ithread, on its CPU.
+        unsafe { interrupts_off(|| forget_moved(id, IPL)) };
+        return Boost::end_left(id, IPL);
     };
     // INVARIANT: It was set by `setup`, in this thread.
     let thread = Thread(work.thread.load(Relaxed));
@@ -245,7 +190,7 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
         if home != id {
             take_over(&*head, id, IPL);
         }
-        (*head).resume(thread, switches);
+        (*head).resume_in_ithread(thread, switches);
         home
     };
     // SAFETY: As above.
@@ -261,18 +206,7 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
             Boost::end(id, IPL, head);
         }
     }
-}
-
-/// The continuations that others have taken over do not count here any more.
-#[cold]
-fn forget_moved(work: &Work, id: u32, ipl: usize) {
-    // SAFETY: A thread, which has interrupts on. In between they are off, on its CPU.
-    unsafe {
-        bindings::lazyirq_irq_off();
-        let moved = work.moved.swap(0, Acquire);
-        percpu::set_level((*cpu(id).unfinished.get()).remove(ipl, moved));
-        bindings::lazyirq_irq_on();
-    }
+    work.busy.store(work.runnable.has_ready(), Relaxed);
 }
 
 /// The CPU goes offline.
@@ -337,6 +271,7 @@ impl Ithreads {
                 work: core::array::from_fn(|_| Work {
                     thread: AtomicPtr::new(ptr::null_mut()),
                     runnable: RunQueue::new(),
+                    busy: AtomicBool::new(false),
                     moved: AtomicU32::new(0),
                     switches: Cell::new(0),
                     boosted_for: AtomicPtr::new(ptr::null_mut()),

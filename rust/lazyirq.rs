@@ -22,6 +22,7 @@ mod ithread;
 mod line;
 mod percpu;
 mod primitive;
+mod releaser;
 mod runqueue;
 mod slot;
 mod stats;

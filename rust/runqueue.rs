@@ -65,7 +65,17 @@ impl<T: Link> RunQueue<T> {
 
     /// The ithread's question. It may miss what is being added.
     pub(crate) fn is_empty(&self) -> bool {
-        self.ready.get().is_null() && self.is_nothing(self.incoming.load(Relaxed))
+        !self.has_ready() && !self.has_incoming()
+    }
+
+    /// Has the ithread taken more than it has popped? Its question.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.get().is_null()
+    }
+
+    /// Is something in it that the ithread has not taken? Any context.
+    pub(crate) fn has_incoming(&self) -> bool {
+        !self.is_nothing(self.incoming.load(Relaxed))
     }
 
     fn is_nothing(&self, incoming: *mut T) -> bool {
@@ -79,7 +89,7 @@ impl<T: Link> RunQueue<T> {
     /// To be called by the queue's ithread alone.
     pub(crate) unsafe fn pop(&self) -> Option<*const T> {
         // Nobody else closes it or takes from it between the look and the taking.
-        if self.ready.get().is_null() && !self.is_nothing(self.incoming.load(Relaxed)) {
+        if !self.has_ready() && self.has_incoming() {
             let newest = self.incoming.swap(ptr::null_mut(), Acquire);
             // SAFETY: By the type invariant. It was something.
             if unsafe { (*newest).next().get() }.is_null() {

@@ -7,8 +7,9 @@ use crate::{
     bindings,
     continuation::{Arrival, Continuation, Done, Pending, Phase},
     ipl::Ipl,
-    ithread,
+    ithread, percpu,
     primitive::{AtomicU32, Relaxed},
+    releaser::Batch,
     runqueue,
     stats::{self, Stats},
     sync::Held,
@@ -46,7 +47,7 @@ pub(crate) const UNFINISHED: bindings::irqreturn_t = bindings::irqreturn::IRQ_WA
 /// |---|---|
 /// | `continuation` | anybody, see there |
 /// | `stats` | whoever runs the handler, or its hard-IRQ entry |
-/// | `started`, `deferred`, `waits`, `held` | whoever runs the handler |
+/// | `started`, `deferred`, `waits`, `held`, `batch`, `fresh` | whoever runs the handler |
 /// | `told` | the hard-IRQ entry |
 /// | `ithreads` | the registration and the administrator, under a lock of its own |
 /// | `next` | whoever puts it in a run queue, then the queue's ithread |
@@ -57,6 +58,10 @@ pub(crate) struct Head {
     /// The future exists. False for an interrupt that is held.
     pub(crate) started: Cell<bool>,
     deferred: Cell<bool>,
+    /// It has left the lazy path for a lock, and has not been resumed since.
+    fresh: Cell<bool>,
+    /// That of the releaser that runs it, if one does: null else.
+    batch: Cell<*const Batch>,
     /// How many locks' queues the handler is in. More than one only if it polls their futures by itself.
     pub(crate) waits: Cell<u32>,
     /// The line has to be masked while the handler is unfinished: it is level-triggered, or not
@@ -120,6 +125,8 @@ impl Head {
             continuation: Continuation::new(stats.ipl.get()),
             started: Cell::new(false),
             deferred: Cell::new(false),
+            fresh: Cell::new(false),
+            batch: Cell::new(core::ptr::null()),
             waits: Cell::new(0),
             level_triggered: AtomicU32::new(1),
             home: AtomicU32::new(0),
@@ -187,12 +194,23 @@ impl Head {
         self.continuation.disarm(before);
     }
 
-    /// What the handler waited for is there. Any context; the caller keeps the wait from being
-    /// cancelled meanwhile, and so the slot from going away.
-    pub(crate) fn wake(&self) {
-        if self.continuation.wake() {
-            ithread::enqueue(self, self.home());
+    /// What the handler waited for is there. It is added to the batch, if there is one and it may be.
+    /// Any context; the caller keeps the wait from being cancelled meanwhile, and so the slot from
+    /// going away.
+    pub(crate) fn wake(&self, batch: Option<&Batch>) {
+        if !self.continuation.wake() {
+            return;
         }
+        match batch {
+            Some(batch) if self.fresh.get() => batch.add(self),
+            _ => ithread::enqueue(self, self.home()),
+        }
+    }
+
+    /// Where the handlers belong that this one makes runnable, while it runs.
+    pub(crate) fn batch(&self) -> Option<&Batch> {
+        // SAFETY: It is its releaser's, which has not returned from running it.
+        unsafe { self.batch.get().as_ref() }
     }
 
     /// Makes a continuation of the handler, on this CPU: from here on it counts in IPL order, and for
@@ -205,10 +223,12 @@ impl Head {
         unsafe { ithread::unfinished(cpu, self.ipl()) };
     }
 
-    /// The handler comes to rest by `rest`, if that says so, and does not count any more. Its ithread.
-    /// The slot may be gone afterwards.
-    fn finish<R>(&self, rest: impl FnOnce() -> (bool, R)) -> R {
+    /// The handler comes to rest by `rest`, if that says so, and does not count any more. Its ithread,
+    /// or its releaser. The slot may be gone afterwards.
+    #[inline(always)]
+    fn finish<R>(&self, batch: Option<&Batch>, rest: impl FnOnce() -> (bool, R)) -> R {
         let (home, ipl, line) = (self.home(), self.ipl(), self.line);
+        let cpu = batch.map_or(home, Batch::cpu);
         // In one step with the end of its IPL's precedence: an interrupt that finds the slot free is
         // not held back by what is over.
         let rest = || {
@@ -217,11 +237,13 @@ impl Head {
             let awaited = rests && unsafe { bindings::lazyirq_line_idle(line) };
             (rests, (awaited, result))
         };
-        // SAFETY: This is the ithread, which is bound to the continuation's home.
-        let (awaited, result) = unsafe { ithread::finished_if(home, ipl, rest) };
-        if awaited {
+        // SAFETY: The ithread is bound to the continuation's home, and a releaser is not preempted.
+        let (awaited, result) = unsafe { ithread::finished_if(cpu, home, ipl, rest) };
+        match batch {
+            Some(batch) if awaited => batch.tell_later(line),
             // SAFETY: It was told above that this is to be called.
-            unsafe { bindings::lazyirq_line_wake(line) };
+            None if awaited => unsafe { bindings::lazyirq_line_wake(line) },
+            _ => (),
         }
         result
     }
@@ -246,6 +268,18 @@ impl Head {
     fn unmask(&self) {
         // SAFETY: As `mask`, which this undoes.
         unsafe { bindings::enable_irq(self.irq()) };
+    }
+
+    /// May an interrupt that was to be held start the handler lazily, now that this CPU has looked what
+    /// was finished for it elsewhere? Hard IRQ.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn may_start_after_all(&self) -> bool {
+        if !self.continuation.may_start(0) {
+            return false; // It is the handler itself that is unfinished.
+        }
+        ithread::forget_all_moved();
+        self.continuation.may_start(percpu::level())
     }
 
     /// An interrupt that may not take the lazy path. Hard IRQ.
@@ -288,8 +322,8 @@ impl Head {
     #[cold]
     #[inline(never)]
     pub(crate) fn left_lazy_path(&self) -> bindings::irqreturn_t {
-        if self.continuation.load().phase() == Phase::Idle {
-            self.give_up("the lazy path");
+        if !self.continuation.is_awaiting() {
+            self.give_up("the lazy path", None);
             return bindings::irqreturn::IRQ_HANDLED;
         }
         let counters = &self.stats.counters;
@@ -300,6 +334,7 @@ impl Head {
         };
         counter.add(1);
         self.started.set(true);
+        self.fresh.set(!self.deferred.get());
         self.promote();
         let mask = self.level_triggered.load(Relaxed) != 0;
         if mask {
@@ -317,19 +352,54 @@ impl Head {
     ///
     /// `switches` is how many context switches it took to get here. The slot may be gone
     /// afterwards.
-    pub(crate) fn resume(&self, thread: ithread::Thread, switches: u64) {
+    pub(crate) fn resume_in_ithread(&self, thread: ithread::Thread, switches: u64) {
         self.continuation.run();
-        let counters = &self.stats.counters;
-        counters.switches.add(switches);
+        self.stats.counters.switches.add(switches);
+        self.fresh.set(false);
         let slept = thread.slept();
-        // SAFETY: It is Running, by the line above; and a pointer to the head is one to the slot.
-        let ret = unsafe { (self.entry)(RESUME, core::ptr::from_ref(self).cast_mut().cast()) };
+        // SAFETY: It is Running.
+        let ret = unsafe { self.poll() };
         if thread.slept() != slept {
             self.report_sleep();
         }
+        self.resumed(ret, None);
+    }
+
+    /// Runs the continuation until it waits or is done. A releaser, not preempted. The slot may be gone
+    /// afterwards.
+    #[inline(always)]
+    pub(crate) fn resume(&self, batch: &Batch) {
+        self.continuation.run();
+        self.fresh.set(false);
+        self.batch.set(batch);
+        // SAFETY: It is Running.
+        let ret = unsafe { self.poll() };
+        self.batch.set(core::ptr::null());
+        if ret != UNFINISHED {
+            self.stats.counters.lent.add(1);
+        }
+        self.resumed(ret, Some(batch));
+    }
+
+    /// # Safety
+    ///
+    /// The caller has made it Running.
+    unsafe fn poll(&self) -> bindings::irqreturn_t {
+        // SAFETY: By the requirement; and a pointer to the head is one to the slot.
+        unsafe { (self.entry)(RESUME, core::ptr::from_ref(self).cast_mut().cast()) }
+    }
+
+    /// What follows after a poll that has returned `ret`. The slot may be gone afterwards.
+    #[inline(always)]
+    fn resumed(&self, ret: bindings::irqreturn_t, batch: Option<&Batch>) {
+        let counters = &self.stats.counters;
         if ret == UNFINISHED {
-            if self.continuation.load().phase() == Phase::Running {
-                self.give_up("its interrupt thread");
+            if !self.continuation.is_awaiting() {
+                let place = match batch {
+                    None => "its interrupt thread",
+                    Some(_) => "the releaser of a lock",
+                };
+                self.give_up(place, batch);
                 return;
             }
             self.started.set(true);
@@ -351,20 +421,22 @@ impl Head {
             self.stats.latency.stop();
         }
         self.started.set(false);
-        self.done();
+        self.done(batch);
     }
 
-    /// The handler is done. Its ithread.
-    fn done(&self) {
+    /// The handler is done. Its ithread, or its releaser.
+    #[inline(always)]
+    fn done(&self, batch: Option<&Batch>) {
         let done = || {
             let done = self.continuation.done();
             (done == Done::Idle, done)
         };
         loop {
-            match self.finish(done) {
-                Done::Unmask => self.unmask(),
-                Done::Again => return ithread::enqueue(self, self.home()),
-                Done::Idle => return,
+            match (self.finish(batch, done), batch) {
+                (Done::Unmask, _) => self.unmask(),
+                (Done::Again, Some(batch)) => return batch.add(self),
+                (Done::Again, None) => return ithread::enqueue(self, self.home()),
+                (Done::Idle, _) => return,
             }
         }
     }
@@ -372,7 +444,7 @@ impl Head {
     /// The handler waits for something that nothing here will ever wake. It is reported, dropped
     /// (with all that it holds), and its line shut, as the kernel does with a screaming one.
     #[cold]
-    fn give_up(&self, place: &str) {
+    fn give_up(&self, place: &str, batch: Option<&Batch>) {
         let phase = self.continuation.load().phase();
         pr_err!(
             "interrupt {} ({}): the handler waits in {} for what nothing would ever end; the interrupt \
@@ -394,7 +466,7 @@ impl Head {
         let before = if phase == Phase::Idle {
             self.continuation.die()
         } else {
-            self.finish(|| (true, self.continuation.die()))
+            self.finish(batch, || (true, self.continuation.die()))
         };
         if mask && before.is_masked() {
             // An interrupt on another CPU was faster. Once is what `is_masked` stands for.

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! interrupts = lazy + blocked + deferred + held + remembered + refused + threaded
-//! blocked + deferred + held + remembered = resumed + unfinished + illegal in the ithread
+//! blocked + deferred + held + remembered = resumed + unfinished + illegal off the lazy path
 //! ```
 
 use crate::{
@@ -199,8 +199,10 @@ counters! {
     refused,
     /// Interrupts that went to the stock mechanism's thread.
     threaded,
-    /// Handlers that were done in a thread: the ithread, or the stock IRQ thread.
+    /// Handlers that were done after they had left the lazy path, or in the stock IRQ thread.
     resumed,
+    /// Of these, handlers that whoever released their lock has resumed. The others: the ithread.
+    lent,
     /// Waits for a lock in the ithread, after the lazy path was left.
     reblocked,
     /// Answers `IrqReturn::None` from the lazy path (or the stock mechanism).

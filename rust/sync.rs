@@ -19,4 +19,5 @@ pub(crate) use lend::Lending;
 pub use lock::{Access, Exclusive, Guard, IrqGuard, Lock, LockIrq, Shared};
 pub(crate) use lockdep::Held;
 pub use mutex::Mutex;
+pub(crate) use raw::Owner;
 pub use rwlock::{IrqReadGuard, IrqWriteGuard, ReadGuard, RwLock, WriteGuard};

@@ -47,12 +47,21 @@ served() {
 
 counted() {
 	rounds=1000
-	insmod lazyirq_bench.ko rounds=$rounds || fail "lazyirq_bench.ko does not load"
-	dmesg | sed -n 's/^.*lazyirq_bench: figure //p' >/figures
-	rmmod lazyirq_bench
+	# The second time for what depends on who resumes; else it repeats the first.
+	for resume in releaser ithread; do
+		echo $resume >/sys/module/lazyirq/parameters/resume
+		dmesg -c >/dev/null
+		insmod lazyirq_bench.ko rounds=$rounds || fail "lazyirq_bench.ko does not load"
+		dmesg | sed -n 's/^.*lazyirq_bench: figure //p' >/figures-$resume
+		rmmod lazyirq_bench
+	done
+	grep '^lazy .*contended-' /figures-ithread | sed 's/^lazy/lazy-ithread/' | cat /figures-releaser - >/figures
 	echo "== instructions, minimum of $rounds, one CPU, all mechanisms in this boot =="
 	awk '
 	{ figure[$1, $2, $3, $4] = $6; order[$2, $3, $4]++ || (names[++n] = $2 SUBSEP $3 SUBSEP $4) }
+	function row(line, what, hard, stock, lazy) {
+		printf "%-6s %-34s %10d %15d %8d %+12d %8.2f\n", line, what, hard, stock, lazy, lazy - hard, lazy / stock
+	}
 	$3 == "lock-unlock" || $3 == "held-1ms" { locks[++l] = $1 }
 	END {
 		printf "%-6s %-34s %10s %15s %8s %12s %8s\n", "line", "case",
@@ -65,9 +74,10 @@ counted() {
 			else continue
 			hard = figure["hardirq", names[i]]
 			stock = figure["threaded-mutex", names[i]]
-			lazy = figure["lazy", names[i]]
-			printf "%-6s %-34s %10d %15d %8d %+12d %8.2f\n", part[1], what, hard, stock, lazy,
-				lazy - hard, lazy / stock
+			row(part[1], what, hard, stock, figure["lazy", names[i]])
+			if (part[2] == "uncontended") continue
+			what = (part[3] == "resume" ? "  that" : "  all of it") ", resume=ithread"
+			row(part[1], what, hard, stock, figure["lazy-ithread", names[i]])
 		}
 		printf "\n%-22s %18s %55s\n", "lock", "lock and unlock", "a lock-free interrupt at the start of a 1 ms hold waits"
 		for (i = 1; i <= l; i++) {

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# resume: both
 # Interrupts are sent from CPU to CPU while they come and block: each is answered,
 # once, on the CPU that was interrupted.
 . "$(dirname "$0")/lib.sh"
@@ -18,15 +19,14 @@ blocked() {
 	local round cpu
 	for round in {1..10}; do
 		cpu=$((round % 2))
-		pin 9 $cpu || return 1
+		pin 9 $cpu && get_counts 9 || return 1
 		reset
 		hold h && raise 9h && trace_has 9E || return 1
 		# The first one moves it, the next ones come there.
 		move 9 $((1 - cpu))
 		raise 9h && within remembered 1 && raise 9h && within remembered 2 && release h || return 1
 		trace_is_all "(h 9E )h 9h' 9.' 9E' 9h' 9.' 9E' 9h' 9.'" || return 1
-		get_counts 9
-		[ "$moved" = 0 ] || return 1
+		has_moved 9 0 || return 1
 		reset
 		raise 9h && trace_is_all "9E 9h 9." || return 1
 		echo 0 >"$dir/stats"

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# resume: both
 # A handler meets a mutex that a thread holds, on its own CPU (the very thread
 # that it has interrupted) or on another: it blocks, the thread goes on, and
 # after the release it goes on where it stopped, exactly once, in order.
@@ -10,6 +11,9 @@ rounds=300
 ktap_print_header
 ktap_set_plan 22
 
+# By whom?
+lent=$rounds
+! by_ithread || lent=0
 for intx in 0 1; do
 	line=$([ $intx = 0 ] && echo MSI || echo INTx)
 	check "$line: the driver loads" start intx=$intx
@@ -17,7 +21,7 @@ for intx in 0 1; do
 		echo 0 >$debugfs/interrupts
 		check "$line: $rounds interrupts block on a mutex held on CPU $cpu" scenario $cpu locked $rounds
 		check "$line: each blocked once and was resumed once" \
-			stats_are interrupts $rounds blocked $rounds resumed $rounds lazy 0 reblocked 0
+			stats_are interrupts $rounds blocked $rounds resumed $rounds lazy 0 reblocked 0 lent "$lent"
 	done
 	check "$line: an interrupt blocks behind a sleeping holder" hold a 1
 	raise plain

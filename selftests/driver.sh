@@ -23,11 +23,13 @@ stop() { rmmod lazyirq_test && rmmod lazyirq; }
 # The numbers of the test driver's interrupts, by device.
 irqs() { ls $debugfs | sed -n 's/^\([0-9]*\)-lazyirq_test-lazy.*/\1/p' | sort -n; }
 
-# stat NAME [DEVICE]: a counter of the n-th device's interrupt.
+# stat NAME [DEVICE]: a counter of the n-th device's interrupt. Starts no program. (Their numbers have
+# the same length, so that the names are in the right order.)
 stat() {
-	local dirs
-	mapfile -t dirs < <(ls -d $debugfs/*-lazyirq_test-lazy* | sort -V)
-	awk -v name="$1" '$1 == name { print $2 }' "${dirs[${2:-0}]}/stats"
+	local dirs=($debugfs/*-lazyirq_test-lazy*) name value
+	while read -r name value; do
+		[ "$name" != "$1" ] || echo "$value"
+	done <"${dirs[${2:-0}]}/stats"
 }
 
 # stats_are NAME VALUE...: several counters of the first device at once.

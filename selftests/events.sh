@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# resume: both
 # Interrupts that come while their handler, or one of its IPL, is unfinished:
 # all are answered afterwards, in order, and the line is free again.
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# resume: both
 # A CPU goes offline while a handler that was interrupted there waits: it goes on
 # on another one, and nothing of it is left when the CPU is back.
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# resume: both
 # Priority inheritance: a hog of middling priority on the CPU of one who holds a
 # lock must not keep an interrupt waiting.
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# resume: both
 # An interrupt's IPL is changed while it is registered: by the next interrupt it is
 # in force, the ithreads are those of the levels in use, nonsense is refused, and
 # nothing is lost.

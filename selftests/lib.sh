@@ -14,10 +14,18 @@ load() {
 	path=$(ko "$1")
 	[ -n "$path" ] || { ktap_print_msg "$1.ko was not built"; return 1; }
 	# In an emulated machine what tests hold locks for is long for an interrupt.
-	[ "$1" != lazyirq ] || [[ "$*" == *stall_ms=* ]] || set -- "$@" stall_ms=60000
+	if [ "$1" = lazyirq ]; then
+		[[ "$*" == *stall_ms=* ]] || set -- "$@" stall_ms=60000
+		[[ "$*" == *resume=* ]] || set -- "$@" resume="$RESUME"
+	fi
 	shift
 	insmod "$path" "$@"
 }
+
+# Are handlers resumed by their ithreads alone? A test whose header says "resume: both" is run with
+# either.
+RESUME=${RESUME:-releaser}
+by_ithread() { [ "$RESUME" = ithread ]; }
 
 loaded() { grep -q "^$1 " /proc/modules; }
 

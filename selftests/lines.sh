@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# resume: both
 # Edge and level lines, on a simulated controller that counts what the hardware
 # does: whatever comes while a handler is unfinished, and whoever disables the
 # line at whichever moment, every event is answered, no level line storms, and

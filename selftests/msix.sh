@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# resume: both
 # A device with ten MSI-X vectors, a registration for each: each is counted in its
 # own row, none is lost, and one that is unfinished leaves the others alone.
 . "$(dirname "$0")/lib.sh"

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# resume: both
 # Who gets a mutex next: handlers before threads, by IPL, by priority, first
 # come, first served; and what a wait that is given up leaves behind.
 . "$(dirname "$0")/lib.sh"

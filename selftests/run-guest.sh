@@ -50,14 +50,17 @@ dmesg >/tmp/lazyirq-log
 boot=$("$here/../scripts/check-log" --name "boot" \
 	--taint-is "$(cat /proc/sys/kernel/tainted)" /tmp/lazyirq-log) || boot_bad=yes
 
+# A name may have @ithread behind it: with resume=ithread.
 for name in "$@"; do
 	echo "# test-begin $prefix$name"
+	export RESUME=releaser
+	[ "$name" = "${name%@ithread}" ] || RESUME=ithread
 	[ -z "${boot_bad:-}" ] || { fault "${boot//$'\n'/ }"; boot_bad=; }
 	rm -f "$LAZYIRQ_EXPECT" "$LAZYIRQ_EXPECT-taint"
 	taint_before=$(cat /proc/sys/kernel/tainted)
 	mark "$name"
 	t0=$SECONDS
-	timeout -k 5 "$timeout" bash "$here/$name.sh" 2>&1
+	timeout -k 5 "$timeout" bash "$here/${name%@*}.sh" 2>&1
 	rc=$?
 	[ $rc -ne 124 ] && [ $rc -ne 137 ] || fault "was not done after $timeout s"
 	unload_all

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# resume: both
 # The read/write lock between threads and handlers: who gets in together, who
 # waits, and who goes first.
 . "$(dirname "$0")/lib.sh"

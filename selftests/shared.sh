@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# resume: both
 # A line that a lazy driver shares with a stock one, hard, threaded or oneshot, or
 # with another lazy one, in both orders of registration: while a handler is blocked
 # a level line's other devices wait, and an edge line's need not; whoever comes

@@ -115,6 +115,16 @@ get_counts() {
 	read -r _ raised answered moved <<<"${line[$1]}"
 }
 
+# has_moved VECTOR TIMES: since get_counts was last used it was finished on another CPU than it began on so
+# often. A releaser may be anywhere.
+has_moved() {
+	local before=$moved
+	get_counts "$1"
+	! by_ithread || [ $((moved - before)) = "$2" ] && return
+	ktap_print_msg "$((moved - before)) were finished on another CPU"
+	return 1
+}
+
 # settled VECTOR...: all that was raised of them is answered, within ten seconds each.
 settled() {
 	local vector

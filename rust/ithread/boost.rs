@@ -63,6 +63,38 @@ impl Boost {
         }
     }
 
+    /// In place of the continuation: it is over, and the ithread has to end it.
+    fn left() -> *mut Head {
+        ptr::without_provenance_mut(1)
+    }
+
+    pub(super) fn is_left(work: &Work) -> bool {
+        work.boosted_for.load(Relaxed) == Self::left()
+    }
+
+    /// The continuation has run, but not in its ithread: that is to end the boost, if there is one for
+    /// its sake. Any context, with preemption off.
+    #[cold]
+    pub(super) fn leave(id: u32, ipl: usize, head: *const Head) {
+        let work = &cpu(id).work[ipl];
+        let thread = work.thread.load(Relaxed);
+        let left =
+            work.boosted_for
+                .compare_exchange(head.cast_mut(), Self::left(), Relaxed, Relaxed);
+        if left.is_ok() && !thread.is_null() {
+            // SAFETY: A thread's memory goes after an RCU grace period only, and a thread that has
+            // ended is not woken.
+            unsafe { bindings::wake_up_process(thread) };
+        }
+    }
+
+    /// Ends a boost that was left to this ithread.
+    pub(super) fn end_left(id: u32, ipl: usize) {
+        if Self::is_left(&cpu(id).work[ipl]) {
+            Self::end(id, ipl, Self::left());
+        }
+    }
+
     /// The ithreads of `ipl` are about to end. Nothing of it is unfinished, but those who have seen
     /// something may be on their way to `perform` or `end`.
     pub(super) fn forget(ipl: usize) {

@@ -184,7 +184,7 @@ impl<T: ?Sized, Kind> Lock<T, Kind> {
     #[inline(always)]
     fn release<A: Access>(&self, owner: Owner) {
         if A::SHARED {
-            self.raw.release_read();
+            self.raw.release_read(owner);
         } else {
             self.raw.release_write(owner);
         }

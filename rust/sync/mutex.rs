@@ -24,6 +24,10 @@ pub struct Kind(());
 /// of an ithread (`SCHED_FIFO` 50 + IPL), or of a real-time thread, after `boost_delay_us` (a
 /// parameter of `lazyirq.ko`, in microseconds) at the latest, and until it releases.
 ///
+/// A thread that releases it, preemptible and with interrupts on, resumes a handler that waits: it goes on
+/// when the handler is done or waits again, and is not preempted meanwhile. Else, or with
+/// `resume=ithread` (another parameter), the handler's interrupt thread does.
+///
 /// A thread must not sleep for long while it holds one: interrupts wait for it.
 ///
 /// # Examples

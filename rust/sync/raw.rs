@@ -24,6 +24,7 @@ use crate::{
     primitive::{
         const_fn, Acquire, AtomicUsize, Ordering, RawSpinGuard, RawSpinLock, Relaxed, Release,
     },
+    releaser::{self, Batch},
     sync::{
         turnstile::{Turnstile, Waiter},
         watch::{self, watch},
@@ -69,7 +70,7 @@ impl Owner {
     }
 
     /// The slot, if it is a handler; else the task.
-    pub(super) const fn address(self) -> Result<usize, usize> {
+    pub(crate) const fn address(self) -> Result<usize, usize> {
         if self.0 & HANDLER != 0 {
             Ok(self.0 & !HANDLER)
         } else {
@@ -134,14 +135,14 @@ impl RawLock {
     #[inline(always)]
     pub(super) fn release_write(&self, owner: Owner) {
         if self.exchange(owner.0, 0, Release).is_err() {
-            self.hand_over_cold();
+            self.hand_over_cold(owner);
         }
     }
 
     /// The `Release` pairs with the `Acquire` of the next writer, or of the waiter that sets the bit. It
     /// sees what all readers did, not only the last: they come one after the other in the word.
     #[inline(always)]
-    pub(super) fn release_read(&self) {
+    pub(super) fn release_read(&self, owner: Owner) {
         let mut word = self.word.load(Relaxed);
         while word & WAITERS == 0 {
             match self.exchange(word, Self::without_reader(word), Release) {
@@ -149,7 +150,7 @@ impl RawLock {
                 Err(now) => word = now,
             }
         }
-        self.leave();
+        self.leave(owner);
     }
 
     #[inline(always)]
@@ -200,6 +201,7 @@ impl RawLock {
     /// # Safety
     ///
     /// As for [`Turnstile::insert`]. A handler has armed its continuation.
+    #[inline(always)]
     pub(super) unsafe fn take_or_queue(&self, waiter: &Waiter) -> Taken {
         let mut turnstile = self.turnstile.lock();
         let request = &waiter.request;
@@ -237,39 +239,44 @@ impl RawLock {
     /// A reader releases the lock, and there were waiters.
     #[cold]
     #[inline(never)]
-    fn leave(&self) {
-        let turnstile = self.turnstile.lock();
-        let mut word = self.word.load(Relaxed);
-        // The last reader of a lock with waiters hands it over. Without waiters, since those that
-        // were there have given up, others may still come and go.
-        while word != readers(1) | WAITERS {
-            // As in `release_read`.
-            match self.exchange(word, Self::without_reader(word), Release) {
-                Ok(_) => return,
-                Err(now) => word = now,
+    fn leave(&self, owner: Owner) {
+        releaser::release(owner, |batch| {
+            let turnstile = self.turnstile.lock();
+            let mut word = self.word.load(Relaxed);
+            // The last reader of a lock with waiters hands it over. Without waiters, since those that
+            // were there have given up, others may still come and go.
+            while word != readers(1) | WAITERS {
+                // As in `release_read`.
+                match self.exchange(word, Self::without_reader(word), Release) {
+                    Ok(_) => return,
+                    Err(now) => word = now,
+                }
             }
-        }
-        self.hand_over(turnstile);
+            self.hand_over(turnstile, batch);
+        });
     }
 
     /// A writer releases the lock, and there were waiters.
     #[cold]
     #[inline(never)]
-    fn hand_over_cold(&self) {
-        self.hand_over(self.turnstile.lock());
+    fn hand_over_cold(&self, owner: Owner) {
+        releaser::release(owner, |batch| self.hand_over(self.turnstile.lock(), batch));
     }
 
     /// Releases the lock to those who are next. The caller is its only owner; if it is a reader,
     /// there are waiters, if a writer, they may have given up.
     #[inline(always)]
-    fn hand_over(&self, mut turnstile: RawSpinGuard<'_, Turnstile>) {
+    fn hand_over(&self, mut turnstile: RawSpinGuard<'_, Turnstile>, batch: Option<&Batch>) {
         match turnstile.heirs() {
             Some(heirs) => {
                 let waiters = if heirs.more { WAITERS } else { 0 };
                 // Before they are granted it: then they own it. The `Release` pairs with the
                 // `Acquire` of readers that join them.
                 self.word.store(heirs.word | waiters, Release);
-                turnstile.grant(heirs.count);
+                match heirs.count {
+                    1 => _ = turnstile.grant_first(batch),
+                    count => turnstile.grant(count, batch),
+                }
                 if heirs.more {
                     watch(self, &mut turnstile);
                 }
@@ -324,7 +331,7 @@ impl RawLock {
         // The `Release` pairs with the `Acquire` of who takes the lock next, and passes on what those
         // did who have released it so far.
         self.word.store(word + joining * READER | waiters, Release);
-        turnstile.grant(joining);
+        turnstile.grant(joining, None);
     }
 }
 

@@ -3,7 +3,7 @@
 //! Those who take locks, as the kernel knows them: threads and handlers, how urgent they are, and how
 //! they are woken.
 
-use crate::{bindings, ipl::Ipl, slot::Head, sync::raw::Owner};
+use crate::{bindings, ipl::Ipl, releaser::Batch, slot::Head, sync::raw::Owner};
 use kernel::{prelude::*, task::Task, types::Opaque};
 
 impl Owner {
@@ -61,15 +61,15 @@ pub(super) enum Sleeper {
 }
 
 impl Sleeper {
-    /// Any context.
+    /// Any context. A handler is added to the batch, if there is one.
     ///
     /// # Safety
     ///
     /// What it points to is alive. It may be gone afterwards.
-    pub(super) unsafe fn wake(self) {
+    pub(super) unsafe fn wake(self, batch: Option<&Batch>) {
         match self {
             // SAFETY: By the requirement.
-            Sleeper::Handler(head) => unsafe { (*head).wake() },
+            Sleeper::Handler(head) => unsafe { (*head).wake(batch) },
             // SAFETY: By the requirement. The thread does not return from its wait before this call
             // is through with the completion.
             Sleeper::Thread(sleep) => unsafe { bindings::complete((*sleep).over.get()) },

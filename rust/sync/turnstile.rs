@@ -10,6 +10,7 @@
 
 use crate::{
     primitive::{const_fn, Acquire, AtomicU32, Cell, Release},
+    releaser::Batch,
     slot::Head,
     sync::{
         lend::Loan,
@@ -78,6 +79,7 @@ impl Waiter {
 
     /// The `Acquire` pairs with the `Release` in [`Waiter::end`]: who has been granted the lock sees
     /// what its owners did before.
+    #[inline]
     pub(super) fn outcome(&self) -> Outcome {
         match self.outcome.load(Acquire) {
             0 => Outcome::Waiting,
@@ -102,19 +104,21 @@ impl Waiter {
         }
     }
 
-    /// Ends the wait. Under the turnstile's lock, the waiter having left the turnstile.
+    /// Ends the wait. Under the turnstile's lock, the waiter having left the turnstile. A handler is
+    /// added to the batch, if there is one.
     ///
     /// # Safety
     ///
     /// The sleeper is alive. The waiter may be gone afterwards.
-    unsafe fn end(waiter: *const Self, outcome: Outcome) {
+    #[inline(always)]
+    unsafe fn end(waiter: *const Self, outcome: Outcome, batch: Option<&Batch>) {
         // SAFETY: The waiter is alive until its outcome is known. Its sleeper is, by the
         // requirement: it has not given up its wait, for which it would need the turnstile's lock.
         unsafe {
             let sleeper = (*waiter).sleeper;
             // The `Release` pairs with the `Acquire` in `outcome`.
             (*waiter).outcome.store(outcome as u32, Release);
-            sleeper.wake();
+            sleeper.wake(batch);
         }
     }
 }
@@ -241,7 +245,7 @@ impl Turnstile {
         let removed = self.changes == changes && self.remove(waiter);
         if removed {
             // SAFETY: It was in the turnstile until now.
-            unsafe { Waiter::end(waiter, Outcome::Refused) };
+            unsafe { Waiter::end(waiter, Outcome::Refused, None) };
         }
         removed
     }
@@ -283,23 +287,30 @@ impl Turnstile {
         self.iter().take_while(|w| w.request.shared).count()
     }
 
-    /// Hands the lock to the first `count` waiters. The lock's word says so already.
-    #[inline]
-    pub(super) fn grant(&mut self, count: usize) {
+    /// Hands the lock to the first `count` waiters. The lock's word says so already. Handlers are added
+    /// to the batch, if there is one.
+    #[cold]
+    pub(super) fn grant(&mut self, count: usize, batch: Option<&Batch>) {
         let mut readers = 0u32;
         for _ in 0..count {
-            let waiter = self.first.get();
-            // SAFETY: The caller has counted: there is one, and it is alive.
-            let (next, shared) = unsafe { ((*waiter).next.get(), (*waiter).request.shared) };
-            self.first.set(next);
-            self.changed();
-            readers = readers.wrapping_add(shared.into());
-            // SAFETY: It was in the turnstile until now.
-            unsafe { Waiter::end(waiter, Outcome::Granted) };
+            readers = readers.wrapping_add(self.grant_first(batch).into());
         }
         if readers > 0 {
             self.overtake(readers);
         }
+    }
+
+    /// Hands the lock to the first waiter, of which there is one. Returns whether that reads.
+    #[inline(always)]
+    pub(super) fn grant_first(&mut self, batch: Option<&Batch>) -> bool {
+        let waiter = self.first.get();
+        // SAFETY: By the requirement; and it is alive.
+        let (next, shared) = unsafe { ((*waiter).next.get(), (*waiter).request.shared) };
+        self.first.set(next);
+        self.changed();
+        // SAFETY: It was in the turnstile until now.
+        unsafe { Waiter::end(waiter, Outcome::Granted, batch) };
+        shared
     }
 
     /// So many readers have got the lock in front of those that wait.

@@ -10,7 +10,11 @@
 //! - `raise0` and `raise1` is a program for the handler of the first and second `edu` device, for
 //!   which an interrupt is raised, without waiting for anything;
 //! - `go` is the name of an actor that is to go on;
-//! - `reset` empties `trace`, which tells what was done by whom, in order.
+//! - `reset` empties the trace, which tells what was done by whom, in order, and is read from any of
+//!   these three.
+//!
+//! `stack` tells how deep in the stack of a thread each handler was that this thread has resumed, in bytes
+//! from where the thread had begun.
 //!
 //! A program is the actor's name, a letter, and steps:
 //!
@@ -22,13 +26,14 @@
 //! | `p0` `v0` | the same, if possible at once |
 //! | `k0` | take the kernel's mutex 0 (threads) |
 //! | `u` | release what was taken last |
-//! | `h` `b` | wait for `go`, asleep or busily (threads) |
+//! | `U` | the same, not preemptible (threads) |
+//! | `h` `b` | wait for `go`, asleep (threads) or busily |
 //! | `d` | defer (handlers) |
 //!
 //! At the end all is released, last first. A step that is done leaves the actor's name and itself in
-//! the trace; `.` is the end, `!` a step that failed. A handler's steps in an ithread have a `'`.
+//! the trace; `.` is the end, `!` a step that failed. A handler's steps off the lazy path have a `'`.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use kernel::{
     debugfs::{Dir, File},
     device::Core,
@@ -67,6 +72,17 @@ global_lock! {
     unsafe(uninit) static K0: Mutex<u64> = 0;
 }
 
+global_lock! {
+    // SAFETY: Initialised in the module's init.
+    unsafe(uninit) static SPIN: SpinLock<()> = ();
+}
+
+/// Where on its stack the thread began that carries out a program, for handlers that it resumes; 0 if
+/// there are several.
+static BEGIN: AtomicUsize = AtomicUsize::new(0);
+static THREADS: AtomicU32 = AtomicU32::new(0);
+static DEPTHS: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
+
 /// A step of a program, or its end.
 #[derive(Clone, Copy)]
 struct Step {
@@ -95,7 +111,7 @@ impl Program {
         };
         for (place, word) in words.enumerate() {
             *this.steps.get_mut(place).ok_or(EINVAL)? = match word.as_bytes() {
-                [what @ (b'u' | b'h' | b'b' | b'd')] => *what,
+                [what @ (b'u' | b'U' | b'h' | b'b' | b'd')] => *what,
                 [what @ (b'x' | b'i' | b't' | b'r' | b'w' | b'R' | b'W' | b'p' | b'v' | b'k'), which @ b'0'..=b'1'] => {
                     what | (which - b'0') << 7
                 }
@@ -119,7 +135,7 @@ impl Program {
 /// Leaves a step that is done in the trace, with the lock that it is about.
 fn mark_step(actor: u8, what: u8, which: u8, ithread: bool) {
     let which = match what {
-        b'd' | b'u' | b'!' => 0,
+        b'd' | b'u' | b'U' | b'b' | b'!' => 0,
         _ => b'0' + which,
     };
     mark(actor, what, which, ithread);
@@ -195,6 +211,11 @@ fn step(step: Step, actor: u8, taken: &mut [Option<Taken>; STEPS]) -> Result {
             release_last(taken);
             return Ok(());
         }
+        b'U' => {
+            let _spin = SPIN.lock();
+            release_last(taken);
+            return Ok(());
+        }
         b'h' => return wait_for_go(actor, false),
         b'b' => return wait_for_go(actor, true),
         _ => return Err(EINVAL),
@@ -206,8 +227,37 @@ fn step(step: Step, actor: u8, taken: &mut [Option<Taken>; STEPS]) -> Result {
     Ok(())
 }
 
+/// A place on the running thread's stack.
+#[inline(never)]
+fn stack() -> usize {
+    let here = 0u8;
+    core::hint::black_box(&raw const here).addr()
+}
+
+/// How deep in the stack a handler is that a thread resumes.
+fn note_depth() {
+    let depth = BEGIN.load(SeqCst).wrapping_sub(stack());
+    // Another thread's stack is farther away, and in hard IRQ there is another one.
+    if depth < 1 << 14 {
+        let place = DEPTHS.iter().find(|place| place.load(SeqCst) == 0);
+        place.inspect(|place| place.store(depth, SeqCst));
+    }
+}
+
 /// A thread carries out a program.
 fn run(program: Program) -> Result {
+    let begin = if THREADS.fetch_add(1, SeqCst) == 0 {
+        stack()
+    } else {
+        0
+    };
+    BEGIN.store(begin, SeqCst);
+    let result = carry_out(program);
+    THREADS.fetch_sub(1, SeqCst);
+    result
+}
+
+fn carry_out(program: Program) -> Result {
     let mut taken = [const { None }; STEPS];
     let actor = program.actor;
     for this in program.steps() {
@@ -269,6 +319,11 @@ impl Handler for Actor {
                     irq.defer().await;
                     None
                 }
+                b'b' => {
+                    mark(program.actor, b'b', 0, !in_hard_irq());
+                    let _ = wait_for_go(program.actor, true);
+                    continue;
+                }
                 _ => {
                     release_last(&mut taken);
                     None
@@ -282,6 +337,7 @@ impl Handler for Actor {
             };
             mark_step(program.actor, what, step.which, !in_hard_irq());
         }
+        note_depth();
         mark(program.actor, b'.', 0, !in_hard_irq());
         release_all(&mut taken);
         IrqReturn::Handled
@@ -302,8 +358,18 @@ fn write_go(_: &(), reader: &mut UserSliceReader) -> Result {
     })
 }
 
+fn read_stack(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for depth in DEPTHS.iter().map(|depth| depth.load(SeqCst)) {
+        if depth != 0 {
+            write!(f, "{depth} ")?;
+        }
+    }
+    writeln!(f)
+}
+
 fn write_reset(_: &(), _: &mut UserSliceReader) -> Result {
     trace::reset();
+    DEPTHS.iter().for_each(|depth| depth.store(0, SeqCst));
     GO.store(0, SeqCst);
     Ok(())
 }
@@ -337,7 +403,7 @@ struct Locks;
 /// The files' directory, while the module is loaded.
 struct Files {
     dir: Dir,
-    _files: [Control<()>; 3],
+    _files: [Control<()>; 4],
 }
 
 global_lock! {
@@ -412,6 +478,7 @@ impl kernel::InPlaceModule for Module {
         // SAFETY: Once, here.
         unsafe {
             K0.init();
+            SPIN.init();
             FILES.init();
         }
         pin_init::pin_init_scope(move || {
@@ -428,6 +495,10 @@ impl kernel::InPlaceModule for Module {
                 control!(c"run", write_run),
                 control!(c"go", write_go),
                 control!(c"reset", write_reset),
+                KBox::pin_init(
+                    dir.read_callback_file(c"stack", (), &read_stack),
+                    GFP_KERNEL,
+                )?,
             ];
             FILES.lock().0 = Some(Files { dir, _files: files });
             Ok(try_pin_init!(Self {

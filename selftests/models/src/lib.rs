@@ -3,8 +3,8 @@
 //! Models of the locks and of the state machine, which [loom] runs in every order that its bound
 //! allows.
 //!
-//! What is checked is the driver core's own source: `continuation.rs`, `runqueue.rs`, `sync/raw.rs`,
-//! `sync/turnstile.rs` and `sync/wait.rs` are compiled from where they are. What they stand on is
+//! What is checked is the driver core's own source: `continuation.rs`, `runqueue.rs`, `releaser.rs`,
+//! `sync/raw.rs`, `sync/turnstile.rs` and `sync/wait.rs` are compiled from where they are. What they stand on is
 //! replaced: the atomics and the spinlock (`primitive.rs`) by loom's, slots and interrupt threads
 //! (`slot.rs`), the locks with their data (`sync/lock.rs`) and how one sleeps (`sync/sleeper.rs`) by
 //! what is left of them without a kernel. Nothing is lent here (`sync/lend.rs`),
@@ -25,6 +25,8 @@ extern crate self as pin_init;
 
 #[path = "../../../rust/continuation.rs"]
 mod continuation;
+#[path = "../../../rust/releaser.rs"]
+mod releaser;
 #[path = "../../../rust/runqueue.rs"]
 mod runqueue;
 
@@ -35,6 +37,14 @@ mod threads;
 
 #[cfg(test)]
 mod models;
+
+/// The same with threads that lend their context when they release a lock.
+#[cfg(test)]
+fn lending_model(preemptions: usize, main: impl Fn() + Send + Sync + 'static) {
+    bindings::LENDS.set(true);
+    model(preemptions, main);
+    bindings::LENDS.set(false);
+}
 
 /// Runs a model in every order with so many preemptions at most, and says in how many executions.
 /// `LOOM_MAX_PREEMPTIONS` sets another bound.
@@ -84,11 +94,64 @@ macro_rules! stack_pin_init {
 }
 pub(crate) use stack_pin_init;
 
+#[allow(
+    clippy::missing_safety_doc,
+    reason = "none is needed; the kernel's are declared like this"
+)]
 mod bindings {
-    /// # Safety
-    ///
-    /// None is needed; the kernel's is declared like this.
+    use std::cell::Cell;
+
+    #[allow(non_camel_case_types, reason = "the kernel's name")]
+    pub(crate) type irq_desc = crate::slot::Ithread;
+
+    std::thread_local! {
+        /// Loom's threads take turns in one.
+        pub(crate) static LENDS: Cell<bool> = const { Cell::new(false) };
+    }
+
     pub(crate) unsafe fn dump_stack() {}
+
+    /// The number of the one CPU, if the running thread may lend its context.
+    pub(crate) unsafe fn lazyirq_lend() -> i32 {
+        LENDS.get() as i32 - 1
+    }
+
+    pub(crate) unsafe fn lazyirq_lent() {}
+
+    /// The first and the last handler of three.
+    pub(crate) unsafe fn lazyirq_resume_budget() -> u32 {
+        2
+    }
+
+    pub(crate) unsafe fn lazyirq_is_wanted() -> bool {
+        false
+    }
+
+    pub(crate) unsafe fn lazyirq_line_wake(line: *mut irq_desc) {
+        // SAFETY: It outlives the handlers.
+        unsafe { (*line).wake() };
+    }
+}
+
+/// Nothing else is unfinished, on the one CPU.
+mod ithread {
+    use crate::slot::Head;
+
+    pub(crate) fn enqueue(head: &Head, _home: u32) {
+        head.enqueue();
+    }
+
+    pub(crate) unsafe fn lend(_cpu: u32, _head: &Head, resume: impl FnOnce()) {
+        resume();
+    }
+
+    pub(crate) unsafe fn is_alone(_cpu: u32, _ipl: usize) -> bool {
+        true
+    }
+
+    pub(crate) fn is_busy(_cpu: u32, _ipl: usize) -> bool {
+        unreachable!()
+    }
 }
 
 mod debugfs {

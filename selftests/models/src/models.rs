@@ -4,7 +4,7 @@
 
 use crate::{
     continuation::{Continuation, Pending, Phase},
-    model,
+    lending_model, model,
     primitive::Cell,
     runqueue::{Link, RunQueue},
     slot::{Ithread, Slot},
@@ -111,6 +111,109 @@ fn level_interrupts_and_done() {
             slot.synchronize();
             ithread.end();
         });
+        slot.assert_rested();
+    });
+}
+
+/// As `block_and_release`, but the releaser resumes the handler where it may: it, or the ithread.
+#[test]
+fn block_and_resume_by_releaser() {
+    lending_model(3, || {
+        let (lock, ithread) = (&Lock::new(), &Ithread::new());
+        let slot = Slot::new(
+            ithread,
+            |irq| async move { lock.write_irq(irq).await.change() },
+        );
+        threads(|t| {
+            let guard = lock.held();
+            t.spawn(move || {
+                guard.change();
+                drop(guard);
+            });
+            t.spawn(|| ithread.run(u32::MAX));
+            slot.enter();
+            slot.synchronize();
+            ithread.end();
+        });
+        lock.assert_free(2);
+        slot.assert_rested();
+    });
+}
+
+/// Interrupts come while the releaser resumes the handler: it runs once for each, and the line is
+/// unmasked as often as it was masked.
+#[test]
+fn interrupts_and_releaser() {
+    lending_model(2, || {
+        let (lock, ithread) = (&Lock::new(), &Ithread::new());
+        let slot = Slot::new(
+            ithread,
+            |irq| async move { lock.write_irq(irq).await.change() },
+        );
+        let slot = slot.level_triggered();
+        threads(|t| {
+            let guard = lock.held();
+            slot.interrupt();
+            t.spawn(move || drop(guard));
+            t.spawn(|| ithread.run(u32::MAX));
+            (0..2).for_each(|_| slot.interrupt());
+            slot.synchronize();
+            ithread.end();
+        });
+        slot.assert_rested();
+    });
+}
+
+/// Two handlers wait to read and one to write. The releaser resumes those that read; the second of
+/// them releases the lock to the third, which its ithread resumes, as two are enough.
+#[test]
+fn releaser_and_batch() {
+    lending_model(2, || {
+        let (lock, ithread) = (&Lock::new(), &Ithread::new());
+        let reading = [(); 2].map(|()| {
+            Slot::new(ithread, |irq| async move {
+                lock.read_irq(irq).await.look();
+            })
+        });
+        let writing = Slot::new(
+            ithread,
+            |irq| async move { lock.write_irq(irq).await.change() },
+        );
+        let slots = [&reading[0], &reading[1], &writing];
+        let guard = lock.held();
+        for slot in slots {
+            assert!(slot.enter());
+        }
+        threads(|t| {
+            t.spawn(move || drop(guard));
+            ithread.run(1);
+        });
+        lock.assert_free(1);
+        slots.iter().for_each(|slot| slot.assert_rested());
+    });
+}
+
+/// A handler that the releaser has resumed blocks again: the next to resume it is its ithread.
+#[test]
+fn second_block() {
+    lending_model(2, || {
+        let (first, second, ithread) = (&Lock::new(), &Lock::new(), &Ithread::new());
+        let slot = Slot::new(ithread, |irq| async move {
+            first.write_irq(irq).await.change();
+            second.write_irq(irq).await.change();
+        });
+        let guards = [first.held(), second.held()];
+        slot.enter();
+        threads(|t| {
+            for guard in guards {
+                t.spawn(move || drop(guard));
+            }
+            t.spawn(|| ithread.run(u32::MAX));
+            slot.synchronize();
+            ithread.end();
+        });
+        first.assert_free(1);
+        second.assert_free(1);
         slot.assert_rested();
     });
 }

@@ -7,6 +7,7 @@ use crate::{
     continuation::{Arrival, Continuation, Done, Pending, Phase},
     handler::Interrupt,
     primitive::Cell,
+    releaser::Batch,
     runqueue::{self, RunQueue},
     sync::Sleep,
 };
@@ -33,6 +34,8 @@ type Run<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 pub(crate) struct Head {
     pub(crate) continuation: Continuation,
     pub(crate) waits: Cell<u32>,
+    fresh: Cell<bool>,
+    batch: Cell<*const Batch>,
     next: Cell<*mut Head>,
     home: *const Ithread,
     line: Mutex<Line>,
@@ -79,6 +82,8 @@ impl<'a> Slot<'a> {
         let head = Head {
             continuation: Continuation::new(1),
             waits: Cell::new(0),
+            fresh: Cell::new(false),
+            batch: Cell::new(std::ptr::null()),
             next: Cell::new(std::ptr::null_mut()),
             home,
             line: Mutex::default(),
@@ -126,15 +131,33 @@ impl Head {
         self.continuation.disarm(before);
     }
 
-    pub(crate) fn wake(&self) {
-        if self.continuation.wake() {
-            self.home().enqueue(self);
+    pub(crate) fn wake(&self, batch: Option<&Batch>) {
+        if !self.continuation.wake() {
+            return;
+        }
+        match batch {
+            Some(batch) if self.fresh.get() => batch.add(self),
+            _ => self.enqueue(),
         }
     }
 
-    fn home<'a>(&self) -> &'a Ithread {
+    pub(crate) fn batch(&self) -> Option<&Batch> {
+        // SAFETY: It is its releaser's, which has not returned from running it.
+        unsafe { self.batch.get().as_ref() }
+    }
+
+    /// The one CPU.
+    pub(crate) fn home(&self) -> u32 {
+        0
+    }
+
+    fn ithread<'a>(&self) -> &'a Ithread {
         // SAFETY: The slot borrows it.
         unsafe { &*self.home }
+    }
+
+    pub(crate) fn enqueue(&self) {
+        self.ithread().enqueue(self);
     }
 
     /// The device asserts its line. Hard IRQ, as the kernel enters it: never twice at a time, and
@@ -221,7 +244,7 @@ impl Head {
             Arrival::Held => {
                 self.taken.fetch_add(1, Relaxed);
                 self.promote();
-                self.home().enqueue(self);
+                self.enqueue();
             }
             Arrival::Remembered => {
                 self.taken.fetch_add(1, Relaxed);
@@ -235,49 +258,69 @@ impl Head {
     }
 
     fn left_lazy_path(&self) -> bool {
-        if self.continuation.load().phase() == Phase::Idle {
+        if !self.continuation.is_awaiting() {
             self.give_up();
             return false;
         }
+        self.fresh.set(true);
         self.promote();
         if self.level_triggered {
             self.mask();
         }
         if self.continuation.pending(self.level_triggered) == Pending::Queue {
-            self.home().enqueue(self);
+            self.enqueue();
         }
         true
     }
 
     /// Its ithread. Returns whether it is at rest; then it may be gone.
-    fn resume(&self) -> bool {
+    fn resume_in_ithread(&self) -> bool {
         self.continuation.run();
-        let home = self.home();
-        if self.poll() {
-            return self.done();
+        self.fresh.set(false);
+        let is_done = self.poll();
+        self.resumed(is_done, None)
+    }
+
+    /// Its releaser. It may be gone afterwards.
+    pub(crate) fn resume(&self, batch: &Batch) {
+        self.continuation.run();
+        self.fresh.set(false);
+        self.batch.set(batch);
+        let is_done = self.poll();
+        self.batch.set(std::ptr::null());
+        self.resumed(is_done, Some(batch));
+    }
+
+    fn resumed(&self, is_done: bool, batch: Option<&Batch>) -> bool {
+        if is_done {
+            return self.done(batch);
         }
-        if self.continuation.load().phase() == Phase::Running {
+        if !self.continuation.is_awaiting() {
             self.give_up();
             return true;
         }
+        let ithread = self.ithread();
         if self.continuation.pending(false) == Pending::Queue {
-            home.enqueue(self);
+            ithread.enqueue(self);
         }
         false
     }
 
-    fn done(&self) -> bool {
-        let home = self.home();
+    fn done(&self, batch: Option<&Batch>) -> bool {
         loop {
             let ipl = self.ipl();
-            match self.continuation.done() {
-                Done::Unmask => self.unmask(),
-                Done::Again => {
-                    home.enqueue(self);
+            match (self.continuation.done(), batch) {
+                (Done::Unmask, _) => self.unmask(),
+                (Done::Again, None) => {
+                    self.enqueue();
                     return false;
                 }
-                Done::Idle => {
-                    self.finish(ipl);
+                (Done::Again, Some(batch)) => {
+                    batch.add(self);
+                    return false;
+                }
+                (Done::Idle, _) => {
+                    self.finish(ipl, batch);
                     return true;
                 }
             }
@@ -293,7 +336,7 @@ impl Head {
         let (phase, ipl) = (self.continuation.load().phase(), self.ipl());
         self.continuation.die();
         if phase != Phase::Idle {
-            self.finish(ipl);
+            self.finish(ipl, None);
         }
     }
 
@@ -303,14 +346,16 @@ impl Head {
 
     /// It came to rest, and was of that `ipl`. It may be gone afterwards: of the slot only what lasts
     /// for a grace period is used.
-    fn finish(&self, ipl: usize) {
-        let home = self.home();
+    fn finish(&self, ipl: usize, batch: Option<&Batch>) {
+        let ithread = self.ithread();
         let mut line = self.line.lock().unwrap();
         line.unfinished[ipl] -= 1;
         let awaited = line.awaited;
         drop(line);
-        if awaited {
-            home.quiet.complete();
+        match batch {
+            _ if !awaited => (),
+            None => ithread.wake(),
+            Some(batch) => batch.tell_later(std::ptr::from_ref(ithread).cast_mut()),
         }
     }
 
@@ -324,7 +369,7 @@ impl Head {
                 }
                 line.awaited = true;
             }
-            self.home().quiet.wait();
+            self.ithread().quiet.wait();
         }
     }
 
@@ -372,6 +417,11 @@ impl Ithread {
         }
     }
 
+    /// Somebody waits until a handler is quiet.
+    pub(crate) fn wake(&self) {
+        self.quiet.complete();
+    }
+
     fn enqueue(&self, head: &Head) {
         assert!(self.queue.push(head), "it is open");
         self.awake.complete();
@@ -390,7 +440,7 @@ impl Ithread {
             // SAFETY: Models have one thread do that.
             let head = unsafe { self.queue.pop() }.expect("it is not empty");
             // SAFETY: What is in a queue is Queued, and so alive.
-            rested += u32::from(unsafe { (*head).resume() });
+            rested += u32::from(unsafe { (*head).resume_in_ithread() });
         }
     }
 

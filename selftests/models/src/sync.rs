@@ -20,4 +20,5 @@ mod models;
 mod order;
 
 pub(crate) use lock::Lock;
+pub(crate) use raw::Owner;
 pub(crate) use sleeper::Sleep;

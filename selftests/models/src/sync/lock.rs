@@ -42,7 +42,7 @@ impl Lock {
 
     fn release(&self, owner: Owner, shared: bool) {
         if shared {
-            self.raw.release_read();
+            self.raw.release_read(owner);
         } else {
             self.raw.release_write(owner);
         }

@@ -66,7 +66,7 @@ impl Scene {
     fn release(&mut self, number: usize) {
         assert!(self.has(number));
         if self.waiter(number).request.shared {
-            self.raw.release_read();
+            self.raw.release_read(Owner::ANYBODY);
         } else {
             self.raw.release_write(Self::owner(number));
         }

@@ -5,6 +5,7 @@
 use crate::{
     prelude::{Result, EINTR},
     primitive::Cell,
+    releaser::Batch,
     slot::Head,
     sync::raw::Owner,
 };
@@ -69,11 +70,11 @@ impl Sleeper {
     /// # Safety
     ///
     /// What it points to is alive. It may be gone afterwards.
-    pub(super) unsafe fn wake(self) {
+    pub(super) unsafe fn wake(self, batch: Option<&Batch>) {
         // SAFETY: By the requirement.
         unsafe {
             match self {
-                Sleeper::Handler(head) => (*head).wake(),
+                Sleeper::Handler(head) => (*head).wake(batch),
                 Sleeper::Thread(sleep) => (*sleep).complete(),
             }
         }

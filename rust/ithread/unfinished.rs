@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! How many continuations are unfinished, on each CPU, by IPL.
+//!
+//! The highest of these levels is what the lazy path compares with (`lazyirq_level`, a per-CPU
+//! variable). Only the CPU itself touches its counts, with interrupts off: they need no lock. Who
+//! takes over or finishes a continuation of another CPU's adds to `moved` there, and that CPU looks at
+//! it in its ithread, or when an interrupt is about to be held for nothing else.
+
+use super::{cpu, Boost};
+use crate::{
+    bindings,
+    ipl::Ipl,
+    percpu,
+    primitive::{Acquire, Relaxed, Release},
+    slot::Head,
+};
+use core::ptr;
+
+/// How many continuations of each IPL are unfinished: blocked, queued or running.
+pub(super) struct Unfinished {
+    counts: [u32; Ipl::COUNT],
+    /// A bit for each IPL whose count is not 0.
+    levels: u32,
+}
+
+impl Unfinished {
+    pub(super) const NONE: Unfinished = Unfinished {
+        counts: [0; Ipl::COUNT],
+        levels: 0,
+    };
+
+    // Neither can overflow: there are not so many handlers, and each is counted once.
+    fn add(&mut self, ipl: usize) -> i32 {
+        self.counts[ipl] = self.counts[ipl].wrapping_add(1);
+        self.levels |= 1 << ipl;
+        self.level()
+    }
+
+    pub(super) fn remove(&mut self, ipl: usize, count: u32) -> i32 {
+        self.counts[ipl] = self.counts[ipl].wrapping_sub(count);
+        if self.counts[ipl] == 0 {
+            self.levels &= !(1 << ipl);
+        }
+        self.level()
+    }
+
+    /// The highest IPL with an unfinished continuation, 0 for none.
+    fn level(&self) -> i32 {
+        self.levels.checked_ilog2().unwrap_or(0) as i32
+    }
+}
+
+/// One more continuation is unfinished on `id`.
+///
+/// # Safety
+///
+/// `id` is this CPU, and interrupts are off.
+pub(crate) unsafe fn unfinished(id: u32, ipl: usize) {
+    // SAFETY: By the requirement nobody else is at it.
+    let level = unsafe { (*cpu(id).unfinished.get()).add(ipl) };
+    percpu::set_level(level);
+}
+
+/// One continuation less is unfinished on `id`.
+///
+/// # Safety
+///
+/// As for `unfinished`.
+unsafe fn finished(id: u32, ipl: usize) {
+    // SAFETY: By the requirement nobody else is at it.
+    let level = unsafe { (*cpu(id).unfinished.get()).remove(ipl, 1) };
+    percpu::set_level(level);
+}
+
+/// Calls `f` with interrupts off.
+///
+/// # Safety
+///
+/// The caller is a thread, which has them on.
+pub(super) unsafe fn interrupts_off<R>(f: impl FnOnce() -> R) -> R {
+    // SAFETY: By the requirement; they are on again below.
+    unsafe { bindings::lazyirq_irq_off() };
+    let result = f();
+    // SAFETY: As above.
+    unsafe { bindings::lazyirq_irq_on() };
+    result
+}
+
+/// If `done` says so, one continuation less is unfinished on `home`, in one step with what `done`
+/// does: no interrupt comes between on this CPU.
+///
+/// # Safety
+///
+/// The caller is a thread that stays on the CPU `id`.
+pub(crate) unsafe fn finished_if<R>(
+    id: u32,
+    home: u32,
+    ipl: usize,
+    done: impl FnOnce() -> (bool, R),
+) -> R {
+    let done = || {
+        let (is_done, result) = done();
+        if is_done && home == id {
+            // SAFETY: By the requirement this is its CPU; interrupts are off.
+            unsafe { finished(id, ipl) };
+        } else if is_done {
+            // That CPU's count is its own to change. It sees to that when an interrupt asks.
+            cpu(home).work[ipl].moved.fetch_add(1, Release);
+        }
+        result
+    };
+    // SAFETY: By the requirement.
+    unsafe { interrupts_off(done) }
+}
+
+/// Is there but one unfinished continuation of `ipl` on this CPU, and none above?
+///
+/// # Safety
+///
+/// `id` is this CPU, and the caller stays on it.
+pub(crate) unsafe fn is_alone(id: u32, ipl: usize) -> bool {
+    // SAFETY: By the requirement; only interrupts change it meanwhile.
+    let count = unsafe { (&raw const (*cpu(id).unfinished.get()).counts[ipl]).read_volatile() };
+    percpu::level() == ipl as i32 && count == 1
+}
+
+/// This CPU resumes a continuation, by `resume`, in a thread that is no ithread: meanwhile it counts here.
+/// It may be gone afterwards.
+///
+/// # Safety
+///
+/// The caller is a thread that stays on the CPU `id`, and has the continuation.
+pub(crate) unsafe fn lend(id: u32, head: &Head, resume: impl FnOnce()) {
+    let (home, ipl) = (head.home(), head.ipl());
+    let head = ptr::from_ref(head);
+    if home != id {
+        // SAFETY: By the requirement; so below.
+        unsafe { interrupts_off(|| unfinished(id, ipl)) };
+    }
+    resume();
+    if home != id {
+        // SAFETY: As above.
+        unsafe { interrupts_off(|| finished(id, ipl)) };
+    }
+    if !cpu(home).work[ipl].boosted_for.load(Relaxed).is_null() {
+        Boost::leave(home, ipl, head);
+    }
+}
+
+/// What others have finished does not count on this CPU any more. Hard IRQ.
+#[cold]
+pub(crate) fn forget_all_moved() {
+    // SAFETY: Any context.
+    let id = unsafe { bindings::lazyirq_this_cpu() };
+    for ipl in 1..Ipl::COUNT {
+        if cpu(id).work[ipl].moved.load(Relaxed) != 0 {
+            // SAFETY: Interrupts are off here.
+            unsafe { forget_moved(id, ipl) };
+        }
+    }
+}
+
+/// The continuations that others have taken over, or finished, do not count here any more.
+///
+/// # Safety
+///
+/// As for `unfinished`.
+#[cold]
+pub(super) unsafe fn forget_moved(id: u32, ipl: usize) {
+    let moved = cpu(id).work[ipl].moved.swap(0, Acquire);
+    // SAFETY: By the requirement nobody else is at it.
+    let level = unsafe { (*cpu(id).unfinished.get()).remove(ipl, moved) };
+    percpu::set_level(level);
+}

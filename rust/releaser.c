@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The C shim of the releasers: what they need of the scheduler, and their parameters.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/moduleparam.h>
+#include <linux/preempt.h>
+#include <linux/sched.h>
+#include <linux/smp.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+
+#include "bindings.h"
+
+enum resume { ITHREAD, RELEASER };
+
+static const char *const names[] = {
+	[ITHREAD] = "ithread",
+	[RELEASER] = "releaser",
+};
+
+static int resume = RELEASER;
+
+static int set_resume(const char *value, const struct kernel_param *param)
+{
+	int found = sysfs_match_string(names, value);
+
+	if (found < 0) {
+		pr_err("resume has to be releaser or ithread\n");
+		return found;
+	}
+	WRITE_ONCE(resume, found);
+	return 0;
+}
+
+static int get_resume(char *buffer, const struct kernel_param *param)
+{
+	return sysfs_emit(buffer, "%s\n", names[READ_ONCE(resume)]);
+}
+
+static const struct kernel_param_ops resume_ops = {
+	.set = set_resume,
+	.get = get_resume,
+};
+module_param_cb(resume, &resume_ops, NULL, 0644);
+MODULE_PARM_DESC(resume, "Who resumes a handler when its lock is released: releaser (default), where that may be, or ithread");
+
+static int set_budget(const char *value, const struct kernel_param *param)
+{
+	int ret = param_set_uint_minmax(value, param, 1, UINT_MAX);
+
+	if (ret)
+		pr_err("resume_budget has to be a number, at least 1\n");
+	return ret;
+}
+
+static const struct kernel_param_ops budget_ops = {
+	.set = set_budget,
+	.get = param_get_uint,
+};
+static unsigned int resume_budget = 8;
+module_param_cb(resume_budget, &budget_ops, &resume_budget, 0644);
+MODULE_PARM_DESC(resume_budget, "How many handlers one release resumes at most; the others are left to the ithreads");
+
+/*
+ * If the caller may lend its context, it is not preempted until lazyirq_lent(), and its CPU is
+ * returned. Else it is a negative number: with preemption or interrupts off, the caller may hold a
+ * spinlock that the handler takes.
+ */
+int lazyirq_lend(void)
+{
+	if (READ_ONCE(resume) != RELEASER || !preemptible())
+		return -1;
+	preempt_disable();
+	return smp_processor_id();
+}
+
+void lazyirq_lent(void)
+{
+	preempt_enable();
+}
+
+unsigned int lazyirq_resume_budget(void)
+{
+	return READ_ONCE(resume_budget);
+}
+
+/* Does somebody more urgent than the running thread wait for this CPU? */
+bool lazyirq_is_wanted(void)
+{
+	return need_resched();
+}

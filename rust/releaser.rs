@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The releaser lends its context: who releases a lock resumes the handlers that it goes to, on the
+//! spot.
+//!
+//! A continuation is only a future. The thread that releases its lock can poll it as the lazy path
+//! did, on top of its own work, and no other thread need be woken: the contended interrupt costs no
+//! context switch either. That takes a thread with preemption and interrupts on, so that it has no
+//! spinlock that the handler may want. It is not preempted meanwhile, as the handler must not sleep;
+//! interrupts stay on, and those of a higher IPL are handled lazily in front.
+//!
+//! An [ithread](crate::ithread) gets the handler all the same if
+//!
+//! - the releaser is a handler itself, or may not lend its context, or `resume=ithread` says so;
+//! - the handler has been resumed before (it blocked again), or has deferred;
+//! - something of its IPL or a higher one is runnable here, or where it blocked: that comes first;
+//! - it is not the first one, and somebody else is to run on this CPU, or the releaser has done enough:
+//!   `resume_budget`.
+//!
+//! It is never nested. What a handler that is resumed here releases makes others runnable: they are
+//! added to the same [batch](Batch), and run when it is done.
+
+use crate::{bindings, ithread, primitive::Cell, runqueue::Link, slot::Head, sync::Owner};
+use core::ptr;
+
+/// The continuations that a releaser is to resume. On its stack.
+pub(crate) struct Batch {
+    /// Where it runs.
+    cpu: u32,
+    /// First in, first out.
+    first: Cell<*mut Head>,
+    last: Cell<*mut Head>,
+    /// A line whose handlers somebody waits for, the last of which is done.
+    awaited: Cell<*mut bindings::irq_desc>,
+}
+
+/// Has `owner`, who is calling, release a lock. Handlers that it goes to are added to the batch that
+/// `release` is given, and resumed; without one the ithreads are to get them.
+#[inline(always)]
+pub(crate) fn release(owner: Owner, release: impl FnOnce(Option<&Batch>)) {
+    let own = match owner.address() {
+        Ok(_) => None,
+        Err(_) => Batch::lend(),
+    };
+    let batch = match owner.address() {
+        // SAFETY: A handler that owns a lock is alive, and it is what runs here.
+        Ok(slot) => unsafe { (*(slot as *const Head)).batch() },
+        Err(_) => own.as_ref(),
+    };
+    release(batch);
+    if let Some(own) = own {
+        own.run();
+        // SAFETY: It was lent.
+        unsafe { bindings::lazyirq_lent() };
+        own.tell();
+    }
+}
+
+impl Batch {
+    /// The running thread's, if that may lend its context: then it is not preempted until
+    /// `lazyirq_lent()`.
+    #[inline(always)]
+    fn lend() -> Option<Self> {
+        // SAFETY: Any context.
+        let cpu = u32::try_from(unsafe { bindings::lazyirq_lend() }).ok()?;
+        Some(Self {
+            cpu,
+            first: Cell::new(ptr::null_mut()),
+            last: Cell::new(ptr::null_mut()),
+            awaited: Cell::new(ptr::null_mut()),
+        })
+    }
+
+    pub(crate) fn cpu(&self) -> u32 {
+        self.cpu
+    }
+
+    /// Adds a continuation that is Queued.
+    #[inline]
+    pub(crate) fn add(&self, head: &Head) {
+        let new = ptr::from_ref(head).cast_mut();
+        head.next().set(ptr::null_mut());
+        let last = self.last.replace(new);
+        if self.first.get().is_null() {
+            self.first.set(new);
+        } else {
+            // SAFETY: What is in it, as that is now, is Queued, and so alive.
+            unsafe { (*last).next().set(new) };
+        }
+    }
+
+    fn pop(&self) -> Option<&Head> {
+        // SAFETY: What is in it is Queued, and so alive.
+        let head = unsafe { self.first.get().as_ref() }?;
+        self.first.set(head.next().get());
+        Some(head)
+    }
+
+    /// Somebody waits for the handlers of `line`, which are done. He is told when the caller may be
+    /// preempted again.
+    pub(crate) fn tell_later(&self, line: *mut bindings::irq_desc) {
+        self.awaited.set(line);
+    }
+
+    #[inline(always)]
+    fn run(&self) {
+        let mut number = 0;
+        while let Some(head) = self.pop() {
+            if self.is_behind(head) || (number > 0 && self.is_enough(number)) {
+                ithread::enqueue(head, head.home());
+                continue;
+            }
+            number += 1;
+            // SAFETY: This is a thread on that CPU, and not preempted.
+            unsafe { ithread::lend(self.cpu, head, || head.resume(self)) };
+        }
+    }
+
+    /// Has the releaser done enough, having resumed so many?
+    #[cold]
+    fn is_enough(&self, number: u32) -> bool {
+        // SAFETY: Any context.
+        let (budget, is_wanted) = unsafe {
+            (
+                bindings::lazyirq_resume_budget(),
+                bindings::lazyirq_is_wanted(),
+            )
+        };
+        number >= budget || is_wanted || !self.awaited.get().is_null()
+    }
+
+    /// Is something runnable that comes before `head` in IPL order?
+    fn is_behind(&self, head: &Head) -> bool {
+        let (home, ipl) = (head.home(), head.ipl());
+        // SAFETY: It is this CPU, and the thread is not preempted.
+        if home == self.cpu && unsafe { ithread::is_alone(self.cpu, ipl) } {
+            return false;
+        }
+        ithread::is_busy(self.cpu, ipl) || (home != self.cpu && ithread::is_busy(home, ipl))
+    }
+
+    fn tell(&self) {
+        let line = self.awaited.get();
+        if !line.is_null() {
+            // SAFETY: It was told that this is to be called.
+            unsafe { bindings::lazyirq_line_wake(line) };
+        }
+    }
+}

@@ -1,0 +1,159 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Who releases a lock resumes the handler that waits for it, on the spot, where that may be; else the
+# ithread does, as it always does with resume=ithread.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/driver.sh"
+. "$(dirname "$0")/locks.sh"
+
+parameters=/sys/module/lazyirq/parameters
+events=/sys/kernel/tracing
+ktap_print_header
+ktap_set_plan 23
+
+# The script is on CPU 1, the interrupts on CPU 0.
+taskset -pc 1 $$ >/dev/null
+
+# counted DEVICE LENT: its handler has been resumed, once; so often by a releaser, which costs no switch.
+counted() {
+	local lent resumed switches
+	lent=$(stat lent "$1") resumed=$(stat resumed "$1") switches=$(stat switches "$1")
+	[ "$resumed,$lent,$((switches > 0))" != "1,$2,$((1 - $2))" ] || return 0
+	ktap_print_msg "device $1: resumed $resumed, lent $lent, switches $switches"
+	return 1
+}
+fresh() { reset && echo 0 >$debugfs/interrupts; }
+
+# Nobody is to be woken to lend a priority.
+start_here() {
+	start_locks resume=releaser boost_delay_us=4000000000 || return 1
+	for device in 0 1; do
+		ipl=$debugfs/$(locks_irq $device)-lazyirq_test-lazy/ipl
+		echo 5 >"$ipl" || return 1
+	done
+}
+check "the driver loads" start_here
+is_releaser() { [ "$(cat $parameters/resume)" = releaser ]; }
+check "resume=releaser" is_releaser
+
+for cpu in 0 1; do
+	resumed_on() {
+		fresh && thread -c $cpu A x0 b u b && trace_has Ab || return 1
+		handler 0 H x0 && stat_becomes blocked 1 && go A || return 1
+		# The thread does not go on before.
+		trace_is_all "Ax0 Ab Hx0' H.' Au Ab" && go A && ended A && counted 0 1
+	}
+	check "a release on CPU $cpu resumes the handler" resumed_on
+	lazy_again() { handler 0 P x0 && trace_has 'P.' && [ "$(stat held)" = 0 ] && [ "$(stat lazy)" = 1 ]; }
+	check "the next interrupt is lazy again" lazy_again
+done
+
+# What the thread A does itself, interrupts apart: its CPU is not preempted, so that they do not come
+# from somebody else.
+traced() {
+	for event in sched/sched_waking ipi/ipi_send_cpu ipi/ipi_send_cpumask; do
+		[ ! -e $events/events/$event ] || echo "$1" >$events/events/$event/enable || return 1
+	done
+}
+no_wake_up() {
+	fresh && thread -c 1 -f 70 A x0 b u b && trace_has Ab && handler 0 H x0 && stat_becomes blocked 1 || return 1
+	echo >$events/trace
+	traced 1 && echo 1 >$events/tracing_on && go A && trace_is_all "Ax0 Ab Hx0' H.' Au Ab"
+	traced 0
+	go A && ended A && counted 0 1 || return 1
+	# In the third column the third letter says what is interrupted: h, H, s, z.
+	awk -v pid="${pid[A]}" '
+		$1 ~ "-" pid "$" && substr($3, 3, 1) == "." { print "# " $0; found = 1 }
+		END { exit found }' $events/trace
+}
+check "on another CPU, without a wake-up or an interrupt between the CPUs" no_wake_up
+
+for cpu in 0 1; do
+	not_preemptible() {
+		fresh && thread -c $cpu A x0 h U h && trace_has Ah && handler 0 H x0 && go A || return 1
+		trace_has "H.'" && go A && ended A && counted 0 0
+	}
+	check "a release that is not preemptible, on CPU $cpu, does not" not_preemptible
+done
+
+deferred() {
+	fresh && thread A x0 h && trace_has Ah && handler 0 H d x0 && go A && ended A &&
+		trace_has "H.'" && counted 0 0
+}
+check "a handler that has deferred is its ithread's" deferred
+
+second_block() {
+	fresh && thread A x0 h && trace_has Ah && thread B x1 h && trace_has Bh || return 1
+	handler 0 H x0 x1 && go A && ended A && trace_has "Hx0'" && go B && ended B || return 1
+	trace_has "H.'" && counted 0 0 && [ "$(stat reblocked)" = 1 ]
+}
+check "so is one that blocks for the second time" second_block
+
+# I waits for H, which waits for A.
+chain() {
+	echo 6 >"$ipl" && fresh && thread -c 0 A x0 b && trace_has Ab || return 1
+	handler 0 H x1 x0 && stat_becomes blocked 1 && handler 1 I x1 && stat_becomes blocked 1 1 || return 1
+	go A && ended A && trace_is_all "Ax0 Ab Hx1 A. Hx0' H.' Ix1' I.'" && counted 0 1 && counted 1 "$1"
+}
+check "what a resumed handler releases is resumed as well" chain 1
+# Deeper in the stack by as much.
+not_nested() {
+	local depths
+	read -r -a depths <$locks_debugfs/stack
+	ktap_print_msg "stack of the releaser down to the handler: ${depths[*]} bytes"
+	[ ${#depths[@]} = 2 ] && [ "${depths[0]}" = "${depths[1]}" ] && [ "${depths[0]}" -lt 1500 ]
+}
+check "one after the other" not_nested
+echo 1 >$parameters/resume_budget
+check "if that is no more than resume_budget" chain 0
+echo 8 >$parameters/resume_budget
+
+# The thread A outranks the ithreads, so that what is queued on its CPU stays so. Meanwhile no program
+# should be started: who reads it from the disk may have to run there.
+behind() {
+	echo 6 >"$ipl" && fresh && thread -c 0 -f 70 A x0 b u b && trace_has Ab && handler 0 H x0 && stat_becomes blocked 1 || return 1
+	handler 1 I d && stat_becomes deferred 1 1 && go A && trace_has Au && go A && ended A || return 1
+	trace_is_all "Ax0 Ab Au Ab A. Id' I.' Hx0' H.'" && counted 0 0
+}
+before() {
+	echo 4 >"$ipl" && fresh && thread -c 0 -f 70 A x0 b u b && trace_has Ab || return 1
+	handler 1 I d && stat_becomes deferred 1 1 && handler 0 H x0 && stat_becomes blocked 1 || return 1
+	go A && trace_has Au && go A && ended A || return 1
+	trace_is_all "Ax0 Ab Hx0' H.' Au Ab A. Id' I.'" && counted 0 1
+}
+check "a handler is not resumed in front of one of a higher IPL" behind
+check "but in front of one of a lower IPL" before
+
+# On the releaser's CPU, which is not the one that the handler blocked on, nor the script's: nobody is
+# preempted there.
+meanwhile() {
+	echo "$1" >"$ipl" && pin 1 1 && fresh && thread -c 1 A x0 b && trace_has Ab && handler 0 H x0 b || return 1
+	stat_becomes blocked 1 && go A && trace_has "Hb'" || return 1
+	handler 1 I && stat_becomes "$2" 1 1 && go H && ended A && trace_is_all "$3" && counted 0 1
+}
+taskset -pc 0 $$ >/dev/null
+check "meanwhile interrupts of its IPL are held there" meanwhile 5 held "Ax0 Ab A. Hx0' Hb' H.' I.'"
+check "and higher ones are not" meanwhile 6 lazy "Ax0 Ab A. Hx0' Hb' I. H.'"
+pin 1 0
+taskset -pc 1 $$ >/dev/null
+
+refused() {
+	expect_log 'lazyirq: resume has to be releaser or ithread'
+	expect_log 'lazyirq: resume_budget has to be a number, at least 1'
+	! echo thread 2>/dev/null >$parameters/resume && ! echo 0 2>/dev/null >$parameters/resume_budget &&
+		is_releaser && [ "$(cat $parameters/resume_budget)" = 8 ]
+}
+check "nonsense is refused" refused
+echo ithread >$parameters/resume
+for cpu in 0 1; do
+	in_ithread() {
+		fresh && thread -c $cpu A x0 h && trace_has Ah && handler 0 H x0 && stat_becomes blocked 1 || return 1
+		go A && ended A && trace_has "H.'" && counted 0 0
+	}
+	check "resume=ithread: a release on CPU $cpu wakes the ithread" in_ithread
+done
+check "the driver unloads" stop_locks
+expect_log "lazyirq: .*invalid for parameter .resume'"
+does_not_load() { ! load lazyirq resume=nobody 2>/dev/null && ! loaded lazyirq; }
+check "resume=nobody: the module does not load" does_not_load
+ktap_finished
