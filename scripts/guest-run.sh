@@ -55,7 +55,7 @@ counted() {
 		dmesg | sed -n 's/^.*lazyirq_bench: figure //p' >/figures-$resume
 		rmmod lazyirq_bench
 	done
-	grep '^lazy .*contended-' /figures-ithread | sed 's/^lazy/lazy-ithread/' | cat /figures-releaser - >/figures
+	grep -E '^lazy .*(contended-|handler-1ms)' /figures-ithread | sed 's/^lazy/lazy-ithread/' | cat /figures-releaser - >/figures
 	echo "== instructions, minimum of $rounds, one CPU, all mechanisms in this boot =="
 	awk '
 	{ figure[$1, $2, $3, $4] = $6; order[$2, $3, $4]++ || (names[++n] = $2 SUBSEP $3 SUBSEP $4) }
@@ -85,6 +85,11 @@ counted() {
 			printf "%-22s %18s %55s\n", locks[i], figure[locks[i], "-", "lock-unlock", "total"],
 				figure[locks[i], "msi", "held-1ms", "latency"]
 		}
+		printf "\n%-22s %24s %49s\n", "handler of 1 ms", "another interrupt waits", "a real-time thread that it wakes waits"
+		split("hardirq threaded-mutex lazy lazy-ithread", mechanisms, " ")
+		for (i = 1; i in mechanisms; i++)
+			printf "%-22s %24s %49s\n", mechanisms[i], figure[mechanisms[i], "msi", "handler-1ms", "interrupt"],
+				figure[mechanisms[i], "msi", "handler-1ms", "thread"]
 	}' /figures
 	[ -s /figures ] || fail "nothing was measured"
 }

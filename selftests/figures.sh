@@ -8,8 +8,8 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 . "$scripts/ready.sh"
 
 echo "TAP version 13"
-echo "1..14"
-table=$("$scripts/in-root" /src/scripts/boot-qemu --icount --device edu \
+echo "1..16"
+table=$("$scripts/in-root" /src/scripts/boot-qemu --icount \
 	--log /cache/logs/figures.log /src/scripts/guest-run.sh icount 2>&1) || {
 	sed 's/^/# /' <<<"$table"
 	echo "Bail out! the machine failed"
@@ -44,7 +44,8 @@ done
 promise "msi: contended, at most 0.11 of stock threaded" msi 'both done' 'lazy <= stock * 0.11'
 promise "intx: contended, at most 0.19 of stock threaded" intx 'both done' 'lazy <= stock * 0.19'
 promise "msi: contended, resume=ithread: at most 0.56" msi 'all of it, resume=ithread' 'lazy <= stock * 0.56'
-# lock_promise TEXT EXPRESSION: of the locks' figures, pair[lock] and wait[lock].
+# lock_promise TEXT EXPRESSION: of the locks' figures, pair[lock] and wait[lock]; of the last table, so, what
+# an interrupt waits and what a thread does, by mechanism.
 lock_promise() {
 	number=$((number + 1))
 	if awk '
@@ -62,4 +63,8 @@ lock_promise "a thread's lock and unlock costs less than the irqsave spinlock's,
 lock_promise "reading beside 15 readers costs less, too" 'pair["lazy-read-beside-15"] < pair["irqsave-spinlock"]'
 lock_promise "a mutex held for 1 ms keeps no other interrupt waiting, as a spinlock does" \
 	'wait["lazy-mutex"] <= wait["no-lock"] + 10 && wait["irqsave-spinlock"] >= 1000000'
+lock_promise "while a handler that has waited works for 1 ms, another interrupt does not wait" \
+	'pair["lazy"] <= wait["no-lock"] + 10 && pair["lazy-ithread"] <= wait["no-lock"] + 10 && pair["hardirq"] >= 1000000'
+lock_promise "nor, with resume=ithread, a real-time thread" \
+	'wait["lazy-ithread"] <= wait["threaded-mutex"] + 10 && wait["lazy"] < 1010000'
 exit $bad

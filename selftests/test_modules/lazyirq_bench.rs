@@ -6,8 +6,9 @@
 //! write to acknowledge, and one count under a lock. The lock is the one that a driver would use
 //! with the mechanism: an interrupt-disabling spinlock, a mutex, a lazyirq mutex.
 //!
-//! It binds to QEMU's `edu` device, measures in its probe, prints one line for each figure and
-//! lets go of the device again. Time stamps are the TSC's, which counts instructions when QEMU
+//! It binds to two of QEMU's `edu` devices. The first one's interrupt is the [`Witness`]: it comes while
+//! the handlers of the second one work. With that one the module measures, in its probe, and prints one
+//! line for each figure. Time stamps are the TSC's, which counts instructions when QEMU
 //! runs with `-icount shift=0`.
 
 use core::{
@@ -19,7 +20,7 @@ use kernel::{
     bindings,
     device::{Bound, Core, Device},
     interrupt::LocalInterruptDisabled,
-    irq::{self, Flags, IrqReturn, ThreadedHandler},
+    irq::{self, Flags, IrqReturn, ThreadedHandler, ThreadedIrqReturn},
     pci::{self, IrqType, IrqTypes},
     prelude::*,
     sync::{new_mutex, new_spinlock_irq, Arc, SpinLockIrq},
@@ -68,6 +69,7 @@ impl Drop for Registers {
 #[pin_data]
 struct Shared {
     registers: Registers,
+    witness: Arc<Witness>,
     done: AtomicU64,
     /// Interrupts so far, under one lock for each mechanism.
     #[pin]
@@ -78,6 +80,87 @@ struct Shared {
     lazy: lazyirq::Mutex<u64>,
     #[pin]
     rw: lazyirq::RwLock<u64>,
+}
+
+/// The interrupt of another device, and the thread that it wakes, which is above all ithreads: how long do
+/// they wait?
+struct Witness {
+    registers: Registers,
+    raised: AtomicU64,
+    entered: AtomicU64,
+    ran: AtomicU64,
+}
+
+lazyirq::static_lock! {
+    /// While the first device is bound.
+    static WITNESS: Mutex<Option<Arc<Witness>>> = None;
+}
+
+impl Witness {
+    fn raise(&self) {
+        self.raised.store(now(), Relaxed);
+        self.registers.write(IRQ_RAISE, 1);
+    }
+
+    /// How long the interrupt has waited, and the thread, when both are over.
+    fn waited(&self) -> (u64, u64) {
+        while self.ran.load(Relaxed) == 0 {
+            core::hint::spin_loop();
+        }
+        let raised = self.raised.load(Relaxed);
+        let ran = self.ran.swap(0, Relaxed);
+        (self.entered.load(Relaxed) - raised, ran - raised)
+    }
+}
+
+/// `struct sched_attr`, which the kernel crate knows by name only, as far as it was in its first version.
+#[repr(C)]
+struct Attributes {
+    size: u32,
+    policy: u32,
+    flags: u64,
+    nice: i32,
+    priority: u32,
+    rest: [u64; 3],
+}
+
+impl Attributes {
+    const FIFO_90: Self = Self {
+        size: core::mem::size_of::<Self>() as u32,
+        policy: bindings::SCHED_FIFO,
+        flags: 0,
+        nice: 0,
+        priority: 90,
+        rest: [0; 3],
+    };
+
+    /// To the running thread.
+    fn apply(&self) {
+        // The kernel reads all that it knows.
+        let mut whole = [0u64; 16];
+        // SAFETY: It is long enough, and the running thread is there.
+        unsafe {
+            whole.as_mut_ptr().cast::<Self>().copy_from(self, 1);
+            bindings::sched_setattr_nocheck(bindings::get_current(), whole.as_ptr().cast());
+        }
+    }
+}
+
+struct Watching(Arc<Witness>);
+
+impl ThreadedHandler for Watching {
+    fn handle(&self) -> ThreadedIrqReturn {
+        self.0.registers.write(IRQ_ACK, 1);
+        self.0.entered.store(now(), Relaxed);
+        ThreadedIrqReturn::WakeThread
+    }
+
+    fn handle_threaded(&self) -> IrqReturn {
+        let time = now();
+        Attributes::FIFO_90.apply();
+        self.0.ran.store(time, Relaxed);
+        IrqReturn::Handled
+    }
 }
 
 fn now() -> u64 {
@@ -103,19 +186,27 @@ impl Shared {
     }
 }
 
-/// The handler's body, the lock apart.
+/// The handler's body, the lock apart. A `LONG` one works for a millisecond, in which the other interrupt
+/// comes.
 macro_rules! body {
     ($shared:expr, $lock:expr) => {{
         $shared.registers.write(IRQ_ACK, 1);
         *$lock += 1;
+        if LONG {
+            let start = now();
+            $shared.witness.raise();
+            while now() - start < 1_000_000 {
+                core::hint::spin_loop();
+            }
+        }
         $shared.done.store(now(), Relaxed);
         IrqReturn::Handled
     }};
 }
 
-struct Hard(Arc<Shared>);
+struct Hard<const LONG: bool>(Arc<Shared>);
 
-impl irq::Handler for Hard {
+impl<const LONG: bool> irq::Handler for Hard<LONG> {
     fn handle(&self) -> IrqReturn {
         // SAFETY: Hard-IRQ context.
         let off = unsafe { LocalInterruptDisabled::assume_disabled() };
@@ -123,17 +214,17 @@ impl irq::Handler for Hard {
     }
 }
 
-struct Threaded(Arc<Shared>);
+struct Threaded<const LONG: bool>(Arc<Shared>);
 
-impl ThreadedHandler for Threaded {
+impl<const LONG: bool> ThreadedHandler for Threaded<LONG> {
     fn handle_threaded(&self) -> IrqReturn {
         body!(self.0, self.0.mutex.lock())
     }
 }
 
-struct Lazy(Arc<Shared>);
+struct Lazy<const LONG: bool>(Arc<Shared>);
 
-impl Handler for Lazy {
+impl<const LONG: bool> Handler for Lazy<LONG> {
     async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
         body!(self.0, self.0.lazy.lock_irq(irq).await)
     }
@@ -207,6 +298,23 @@ impl Run<'_> {
         }
         total.print(self.mechanism, self.vector, "contended-same-cpu", "total");
         resumed.print(self.mechanism, self.vector, "contended-same-cpu", "resume");
+        Ok(())
+    }
+
+    /// How long the others wait while a long handler works that has waited for the lock.
+    fn others<G>(&self, lock: impl Fn() -> G) -> Result {
+        let (mut interrupt, mut thread) = (Series::default(), Series::default());
+        for _ in 0..self.rounds.min(20) {
+            let guard = lock();
+            self.shared.raise();
+            drop(guard);
+            self.shared.take_done();
+            let (interrupt_waited, thread_waited) = self.shared.witness.waited();
+            interrupt.push(interrupt_waited)?;
+            thread.push(thread_waited)?;
+        }
+        interrupt.print(self.mechanism, self.vector, "handler-1ms", "interrupt");
+        thread.print(self.mechanism, self.vector, "handler-1ms", "thread");
         Ok(())
     }
 
@@ -339,11 +447,17 @@ fn measure_locks(shared: &Arc<Shared>, request: irq::IrqRequest<'_>, rounds: usi
     run("lazy-mutex").latency(|| shared.lazy.lock())
 }
 
-fn measure(pdev: &pci::Device<Core<'_>>, rounds: usize) -> Result {
+/// With handlers that are `LONG` or not.
+fn measure<const LONG: bool>(
+    pdev: &pci::Device<Core<'_>>,
+    witness: Arc<Witness>,
+    rounds: usize,
+) -> Result {
     let dev: &Device<Bound> = pdev.as_ref();
     let shared = Arc::pin_init(
         try_pin_init!(Shared {
             registers: Registers::map(pdev)?,
+            witness,
             done: AtomicU64::new(0),
             spin <- new_spinlock_irq!(0),
             mutex <- new_mutex!(0),
@@ -367,13 +481,17 @@ fn measure(pdev: &pci::Device<Core<'_>>, rounds: usize) -> Result {
                     vectors.index(0)?.into(),
                     Flags::SHARED,
                     c"lazyirq_bench",
-                    Ok(Hard(shared.clone())),
+                    Ok(Hard::<LONG>(shared.clone())),
                 )
             };
             let _registration = KBox::pin_init(registration, GFP_KERNEL)?;
             let run = run("hardirq");
-            run.uncontended()?;
-            run.contended(|| shared.spin.lock())?;
+            if LONG {
+                run.others(|| shared.spin.lock())?;
+            } else {
+                run.uncontended()?;
+                run.contended(|| shared.spin.lock())?;
+            }
         }
         {
             // SAFETY: It is dropped at the end of this block.
@@ -382,26 +500,34 @@ fn measure(pdev: &pci::Device<Core<'_>>, rounds: usize) -> Result {
                     vectors.index(0)?.into(),
                     Flags::SHARED | Flags::ONESHOT,
                     c"lazyirq_bench",
-                    Ok(Threaded(shared.clone())),
+                    Ok(Threaded::<LONG>(shared.clone())),
                 )
             };
             let _registration = KBox::pin_init(registration, GFP_KERNEL)?;
             let run = run("threaded-mutex");
-            run.uncontended()?;
-            run.contended(|| shared.mutex.lock())?;
+            if LONG {
+                run.others(|| shared.mutex.lock())?;
+            } else {
+                run.uncontended()?;
+                run.contended(|| shared.mutex.lock())?;
+            }
         }
         {
             let _registration = lazyirq::register(
                 dev,
                 vectors.index(0)?.into(),
                 Options::new(c"lazyirq_bench", Ipl::from_const::<5>()).shared(),
-                Lazy(shared.clone()),
+                Lazy::<LONG>(shared.clone()),
             )?;
             let run = run("lazy");
-            run.uncontended()?;
-            run.contended(|| shared.lazy.lock())?;
+            if LONG {
+                run.others(|| shared.lazy.lock())?;
+            } else {
+                run.uncontended()?;
+                run.contended(|| shared.lazy.lock())?;
+            }
         }
-        if matches!(irq_type, IrqType::Msi) {
+        if !LONG && matches!(irq_type, IrqType::Msi) {
             measure_locks(&shared, vectors.index(0)?.into(), rounds)?;
         }
     }
@@ -409,6 +535,57 @@ fn measure(pdev: &pci::Device<Core<'_>>, rounds: usize) -> Result {
 }
 
 struct Bench;
+
+/// What there is of the first device.
+struct Data<'bound> {
+    witness: Option<Pin<KBox<irq::ThreadedRegistration<'bound, Watching>>>>,
+    _vectors: Option<KBox<pci::IrqVectorRegistration<'bound>>>,
+}
+
+impl Drop for Data<'_> {
+    fn drop(&mut self) {
+        if self.witness.is_some() {
+            *WITNESS.lock() = None;
+        }
+    }
+}
+
+impl Bench {
+    /// The first device is the witness.
+    fn watch<'bound>(pdev: &'bound pci::Device<Core<'_>>) -> Result<Data<'bound>> {
+        let witness = Arc::new(
+            Witness {
+                registers: Registers::map(pdev)?,
+                raised: AtomicU64::new(0),
+                entered: AtomicU64::new(0),
+                ran: AtomicU64::new(0),
+            },
+            GFP_KERNEL,
+        )?;
+        let vectors = pdev.alloc_irq_vectors(1, 1, IrqTypes::default().with(IrqType::Msi))?;
+        let vectors = KBox::new(vectors, GFP_KERNEL)?;
+        // SAFETY: They stay in their box until the registration has been dropped; see `Data`.
+        let request = unsafe { &*core::ptr::from_ref(&*vectors) }.index(0)?.into();
+        // SAFETY: It is kept in the device's data, which is dropped.
+        let registration = unsafe {
+            irq::ThreadedRegistration::new(
+                request,
+                Flags::SHARED,
+                c"witness",
+                Ok(Watching(witness.clone())),
+            )
+        };
+        let registration = KBox::pin_init(registration, GFP_KERNEL)?;
+        // Gives its thread the priority.
+        witness.raise();
+        witness.waited();
+        *WITNESS.lock() = Some(witness);
+        Ok(Data {
+            witness: Some(registration),
+            _vectors: Some(vectors),
+        })
+    }
+}
 
 kernel::pci_device_table!(
     TABLE,
@@ -419,23 +596,30 @@ kernel::pci_device_table!(
 
 impl pci::Driver for Bench {
     type IdInfo = ();
-    type Data<'bound> = Bench;
+    type Data<'bound> = Data<'bound>;
     const ID_TABLE: pci::IdTable<Self::IdInfo> = &TABLE;
 
     fn probe<'bound>(
         pdev: &'bound pci::Device<Core<'_>>,
         _info: Option<&'bound Self::IdInfo>,
-    ) -> impl PinInit<Bench, Error> + 'bound {
+    ) -> impl PinInit<Data<'bound>, Error> + 'bound {
         if pdev.vendor_id().as_raw() != 0x1234 || pdev.device_id() != 0x11e8 {
             return Err(ENODEV);
         }
         pdev.enable_device_mem()?;
         pdev.set_master();
-        let rounds: u32 = module_parameters::rounds.value();
-        let result = measure(pdev, rounds.max(1) as usize);
+        let Some(witness) = WITNESS.lock().clone() else {
+            return Self::watch(pdev);
+        };
+        let rounds = module_parameters::rounds.value().max(1) as usize;
+        let result = measure::<false>(pdev, witness.clone(), rounds)
+            .and_then(|()| measure::<true>(pdev, witness, rounds));
         pr_info!("measured: {result:?}\n");
         result?;
-        Ok(Bench)
+        Ok(Data {
+            witness: None,
+            _vectors: None,
+        })
     }
 }
 
