@@ -20,8 +20,8 @@ use kernel::{
 /// # Context
 ///
 /// [`handle`](Handler::handle) starts in hard-IRQ context, with interrupts off, on the context of
-/// whatever was interrupted. After an `.await` that had to wait it goes on in an interrupt thread,
-/// with interrupts on. So all of it has to be fit for hard-IRQ context: no sleeping call, no
+/// whatever was interrupted. After an `.await` that had to wait it goes on with interrupts on: in the
+/// thread that has released the lock, which is not preempted meanwhile, or in an interrupt thread. So all of it has to be fit for hard-IRQ context: no sleeping call, no
 /// sleeping allocation. What it shares with hard-IRQ code under a spinlock needs one that turns
 /// interrupts off.
 ///

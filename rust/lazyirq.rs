@@ -4,8 +4,9 @@
 //!
 //! A [`Handler`] starts in hard-IRQ context, on the context of whatever was interrupted. If it
 //! meets a [`Mutex`] or [`RwLock`] that somebody holds, it blocks: its state is kept where it lies,
-//! what was interrupted goes on at once, and when the lock is released the handler goes on from there in
-//! an interrupt thread, of which there is one for each CPU and interrupt priority level ([`Ipl`]).
+//! what was interrupted goes on at once, and when the lock is released the handler goes on from there: in
+//! the thread that releases the lock, before anything else, or where that may not be, in an interrupt thread,
+//! of which there is one for each CPU and interrupt priority level ([`Ipl`]).
 //!
 //! A driver implements [`Handler`], calls [`register`], and shares its data in a [`Mutex`]
 //! or a [`RwLock`].

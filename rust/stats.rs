@@ -2,7 +2,7 @@
 
 //! What is counted for each registered interrupt.
 //!
-//! Every counter has one writer at a time (the line's hard-IRQ entry, or the ithread that runs the
+//! Every counter has one writer at a time (the line's hard-IRQ entry, or the thread that runs the
 //! handler), so counting is a plain addition to memory that no other CPU writes. Readers may see
 //! counters of one handler that are an interrupt apart while it runs; at rest they add up:
 //!
@@ -203,11 +203,11 @@ counters! {
     resumed,
     /// Of these, handlers that whoever released their lock has resumed. The others: the ithread.
     lent,
-    /// Waits for a lock in the ithread, after the lazy path was left.
+    /// Waits for a lock after the lazy path was left.
     reblocked,
     /// Answers `IrqReturn::None` from the lazy path (or the stock mechanism).
     spurious,
-    /// Answers `IrqReturn::None` from the ithread, after "handled" had been reported.
+    /// Answers `IrqReturn::None` off the lazy path, after "handled" had been reported.
     late_none,
     /// Pending polls that nothing would ever have ended. The handler is dead then.
     illegal,

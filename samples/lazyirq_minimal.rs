@@ -41,7 +41,7 @@ impl Handler for Counter {
         }
         // Before the first `.await`: the device is quiet by the time the handler blocks.
         bar.write32(status, IRQ_ACK);
-        // If a thread has it, the handler blocks here, and goes on in an interrupt thread.
+        // If a thread has it, the handler blocks here, and goes on when that thread releases it.
         *self.events.lock_irq(irq).await += 1;
         IrqReturn::Handled
     }

@@ -364,7 +364,7 @@ pub struct Guard<'a, T: ?Sized, Kind = super::mutex::Kind, A: Access = Exclusive
 
 /// A handler's hold of a lock. It is released when this is dropped.
 ///
-/// It is `Send`: the handler may take it along from hard-IRQ context to its interrupt thread.
+/// It is `Send`: the handler may take it along from hard-IRQ context to a thread.
 ///
 /// # Examples
 ///

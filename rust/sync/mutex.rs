@@ -150,7 +150,7 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Context
     ///
-    /// A handler: hard IRQ or ithread.
+    /// A handler.
     ///
     /// # Errors
     ///
@@ -176,7 +176,7 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Context
     ///
-    /// A handler: hard IRQ or ithread.
+    /// A handler.
     ///
     /// # Examples
     ///

@@ -28,6 +28,8 @@ pub struct Kind(());
 /// are lent nothing, and a thread that asks for what it reads already may wait for itself (lockdep
 /// reports that).
 ///
+/// The thread that releases it last, or from writing, resumes the handlers that get it, as with a mutex.
+///
 /// # Examples
 ///
 /// ```
@@ -214,7 +216,7 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Context
     ///
-    /// A handler: hard IRQ or ithread.
+    /// A handler.
     ///
     /// # Errors
     ///
@@ -238,7 +240,7 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Context
     ///
-    /// A handler: hard IRQ or ithread.
+    /// A handler.
     ///
     /// # Examples
     ///
@@ -259,7 +261,7 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Context
     ///
-    /// A handler: hard IRQ or ithread.
+    /// A handler.
     ///
     /// # Errors
     ///
@@ -283,7 +285,7 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Context
     ///
-    /// A handler: hard IRQ or ithread.
+    /// A handler.
     ///
     /// # Examples
     ///
