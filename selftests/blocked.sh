@@ -9,11 +9,21 @@
 
 rounds=300
 ktap_print_header
-ktap_set_plan 22
+ktap_set_plan 26
 
-# By whom?
-lent=$rounds
-! by_ithread || lent=0
+# by_whom CPU: resumed by the releaser on that CPU, if it should be. On the other one a release may come while
+# the handler's hard IRQ is not over: then it is the ithread's.
+by_whom() {
+	local lent
+	lent=$(stat lent)
+	case $RESUME,$1 in
+	ithread,*) [ "$lent" = 0 ] ;;
+	*,0) [ "$lent" = $rounds ] ;;
+	*) [ "$lent" -gt 0 ] ;;
+	esac && return
+	ktap_print_msg "$lent of $rounds by a releaser"
+	return 1
+}
 for intx in 0 1; do
 	line=$([ $intx = 0 ] && echo MSI || echo INTx)
 	check "$line: the driver loads" start intx=$intx
@@ -21,7 +31,8 @@ for intx in 0 1; do
 		echo 0 >$debugfs/interrupts
 		check "$line: $rounds interrupts block on a mutex held on CPU $cpu" scenario $cpu locked $rounds
 		check "$line: each blocked once and was resumed once" \
-			stats_are interrupts $rounds blocked $rounds resumed $rounds lazy 0 reblocked 0 lent "$lent"
+			stats_are interrupts $rounds blocked $rounds resumed $rounds lazy 0 reblocked 0
+		check "$line: by whom it had to be" by_whom $cpu
 	done
 	check "$line: an interrupt blocks behind a sleeping holder" hold a 1
 	raise plain

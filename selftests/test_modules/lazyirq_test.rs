@@ -208,11 +208,13 @@ impl Shared {
 
     fn run(&self, registration: &Registered, scenario: &str, rounds: u32) -> Result {
         let mut text = KVec::new();
+        // The handler is done when it says so, but the interrupt is not over yet: the next one, or that
+        // of the other device, would be remembered or held. So here, for the last one, and below.
+        registration.synchronize();
         for round in 0..rounds {
-            // The handler is done when it says so, but the interrupt is not over yet.
-            registration.synchronize();
             self.forget();
             let expected = self.round(scenario)?;
+            registration.synchronize();
             let came = self.trace();
             let came = core::str::from_utf8(&came)
                 .unwrap_or("?")
