@@ -21,9 +21,9 @@ use kernel::{
 ///
 /// [`handle`](Handler::handle) starts in hard-IRQ context, with interrupts off, on the context of
 /// whatever was interrupted. After an `.await` that had to wait it goes on with interrupts on: in the
-/// thread that has released the lock, which is not preempted meanwhile, or in an interrupt thread. So all of it has to be fit for hard-IRQ context: no sleeping call, no
-/// sleeping allocation. What it shares with hard-IRQ code under a spinlock needs one that turns
-/// interrupts off.
+/// thread that has released the lock, which is not preempted meanwhile, or in an interrupt thread. So
+/// all of it has to be fit for hard-IRQ context: no sleeping call, no sleeping allocation. What it
+/// shares with hard-IRQ code under a spinlock needs one that turns interrupts off.
 ///
 /// It may await [`Mutex::lock_irq`](crate::Mutex::lock_irq) and [`Interrupt::defer`], and nothing
 /// else: a wait that nothing of lazyirq's will end is reported, and the interrupt is shut down.

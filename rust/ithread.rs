@@ -80,8 +80,8 @@ pub(crate) fn is_busy(id: u32, ipl: usize) -> bool {
 /// Queues a continuation on its home CPU and wakes the ithread there; or on another one, if its home
 /// is offline.
 ///
-/// With interrupts or preemption off, or in that ithread itself: as soon as the continuation is queued it may be
-/// done, its registration dropped, and the thread told to end. But a thread's memory goes after an
+/// With interrupts or preemption off, or in that ithread itself: as soon as the continuation is queued
+/// it may be done, its registration dropped, and the thread told to end. But a thread's memory goes after an
 /// RCU grace period only, and a thread that has ended is not woken.
 pub(crate) fn enqueue(head: &Head, home: u32) {
     let ipl = head.ipl();

@@ -86,7 +86,7 @@ unsigned int lazyirq_resume_budget(void)
 	return READ_ONCE(resume_budget);
 }
 
-/* Does somebody more urgent than the running thread wait for this CPU? */
+/* Is somebody else to run on this CPU? */
 bool lazyirq_is_wanted(void)
 {
 	return need_resched();

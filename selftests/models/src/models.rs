@@ -44,16 +44,20 @@ fn pending_and_wake() {
     });
 }
 
+/// A handler that changes what the lock guards.
+fn writing<'a>(lock: &'a Lock, ithread: &'a Ithread) -> Slot<'a> {
+    Slot::new(ithread, move |irq| async move {
+        lock.write_irq(irq).await.change();
+    })
+}
+
 /// A handler that waits for a lock is woken once, whether its first poll is over or not, and never
 /// runs twice at a time.
 #[test]
 fn block_and_release() {
     model(3, || {
         let (lock, ithread) = (&Lock::new(), &Ithread::new());
-        let slot = Slot::new(
-            ithread,
-            |irq| async move { lock.write_irq(irq).await.change() },
-        );
+        let slot = writing(lock, ithread);
         threads(|t| {
             let guard = lock.held();
             t.spawn(move || {
@@ -76,10 +80,7 @@ fn block_and_release() {
 fn interrupts_and_done() {
     model(2, || {
         let (lock, ithread) = (&Lock::new(), &Ithread::new());
-        let slot = Slot::new(
-            ithread,
-            |irq| async move { lock.write_irq(irq).await.change() },
-        );
+        let slot = writing(lock, ithread);
         threads(|t| {
             t.spawn(|| ithread.run(u32::MAX));
             // By IPL order the first may not start the handler at once.
@@ -96,23 +97,27 @@ fn interrupts_and_done() {
 /// The same with a level-triggered line, and a handler that waits.
 #[test]
 fn level_interrupts_and_done() {
-    model(2, || {
-        let (lock, ithread) = (&Lock::new(), &Ithread::new());
-        let slot = Slot::new(
-            ithread,
-            |irq| async move { lock.write_irq(irq).await.change() },
-        );
-        let slot = slot.level_triggered();
-        threads(|t| {
-            let guard = lock.held();
-            t.spawn(move || drop(guard));
-            t.spawn(|| ithread.run(u32::MAX));
-            (0..2).for_each(|_| slot.interrupt());
-            slot.synchronize();
-            ithread.end();
-        });
-        slot.assert_rested();
+    model(2, level_interrupts);
+}
+
+/// The same while the releaser resumes it.
+#[test]
+fn interrupts_and_releaser() {
+    lending_model(2, level_interrupts);
+}
+
+fn level_interrupts() {
+    let (lock, ithread) = (&Lock::new(), &Ithread::new());
+    let slot = writing(lock, ithread).level_triggered();
+    threads(|t| {
+        let guard = lock.held();
+        t.spawn(move || drop(guard));
+        t.spawn(|| ithread.run(u32::MAX));
+        (0..2).for_each(|_| slot.interrupt());
+        slot.synchronize();
+        ithread.end();
     });
+    slot.assert_rested();
 }
 
 /// As `block_and_release`, but the releaser resumes the handler where it may: it, or the ithread.
@@ -120,10 +125,7 @@ fn level_interrupts_and_done() {
 fn block_and_resume_by_releaser() {
     lending_model(3, || {
         let (lock, ithread) = (&Lock::new(), &Ithread::new());
-        let slot = Slot::new(
-            ithread,
-            |irq| async move { lock.write_irq(irq).await.change() },
-        );
+        let slot = writing(lock, ithread);
         threads(|t| {
             let guard = lock.held();
             t.spawn(move || {
@@ -140,30 +142,6 @@ fn block_and_resume_by_releaser() {
     });
 }
 
-/// Interrupts come while the releaser resumes the handler: it runs once for each, and the line is
-/// unmasked as often as it was masked.
-#[test]
-fn interrupts_and_releaser() {
-    lending_model(2, || {
-        let (lock, ithread) = (&Lock::new(), &Ithread::new());
-        let slot = Slot::new(
-            ithread,
-            |irq| async move { lock.write_irq(irq).await.change() },
-        );
-        let slot = slot.level_triggered();
-        threads(|t| {
-            let guard = lock.held();
-            slot.interrupt();
-            t.spawn(move || drop(guard));
-            t.spawn(|| ithread.run(u32::MAX));
-            (0..2).for_each(|_| slot.interrupt());
-            slot.synchronize();
-            ithread.end();
-        });
-        slot.assert_rested();
-    });
-}
-
 /// Two handlers wait to read and one to write. The releaser resumes those that read; the second of
 /// them releases the lock to the third, which its ithread resumes, as two are enough.
 #[test]
@@ -175,10 +153,7 @@ fn releaser_and_batch() {
                 lock.read_irq(irq).await.look();
             })
         });
-        let writing = Slot::new(
-            ithread,
-            |irq| async move { lock.write_irq(irq).await.change() },
-        );
+        let writing = writing(lock, ithread);
         let slots = [&reading[0], &reading[1], &writing];
         let guard = lock.held();
         for slot in slots {
