@@ -20,9 +20,10 @@ reset() { echo >$vectors_debugfs/reset; }
 # Those of the driver and of the core.
 restart_counts() { echo >$vectors_debugfs/counts && echo 0 >$debugfs/interrupts; }
 
-# find_vector VECTOR: leaves its directory in $dir, its interrupt's number in $irq.
+# find_vector VECTOR: leaves its directory in $dir, its interrupt's number in $irq. Starts no program.
 find_vector() {
-	dir=$(echo $debugfs/*-vector"$1"-lazy)
+	local dirs=("$debugfs"/*-vector"$1"-lazy)
+	dir=${dirs[0]}
 	irq=${dir##*/}
 	irq=${irq%%-*}
 }

@@ -13,8 +13,9 @@ pub(crate) const IRQ_STATUS: usize = 0x24;
 pub(crate) const IRQ_RAISE: usize = 0x60;
 pub(crate) const IRQ_ACK: usize = 0x64;
 
-/// How long anything is waited for.
-pub(crate) const BOUND: Delta = Delta::from_secs(20);
+/// How long anything is waited for. A script that has to start a dozen processes meanwhile takes
+/// twenty seconds on an emulated debug kernel.
+pub(crate) const BOUND: Delta = Delta::from_secs(60);
 
 /// Calls `f` until it is true, without sleeping: the interrupt may be for this CPU.
 pub(crate) fn spin_until(f: impl Fn() -> bool) -> bool {
