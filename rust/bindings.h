@@ -21,13 +21,26 @@
 /* The highest IPL with an unfinished continuation on the CPU, 0 for none. */
 DECLARE_PER_CPU(int, lazyirq_level);
 
-/* Static keys, each a NOP on the lazy path while it is off. */
+/* The static key of observe.rs: a NOP on the lazy path while it is off. */
 struct lazyirq_key_set {
-	struct static_key_false latency;
+	struct static_key_false observed;
 };
 extern struct lazyirq_key_set lazyirq_keys;
 
-void lazyirq_enable_latency(bool on);
+void lazyirq_observe(bool on);
+
+void lazyirq_trace_entry(unsigned int irq, const char *name, unsigned int ipl);
+void lazyirq_trace_block(unsigned int irq, const char *name, const char *lock, unsigned int owner,
+			 unsigned int id);
+void lazyirq_trace_defer(unsigned int irq, const char *name);
+void lazyirq_trace_hold(unsigned int irq, const char *name, unsigned int ipl, unsigned int level,
+			bool remembered);
+void lazyirq_trace_hand_over(const char *lock, unsigned int to, unsigned int id);
+void lazyirq_trace_lend(const char *lock, unsigned int to, unsigned int id, unsigned int priority);
+void lazyirq_trace_resume(unsigned int irq, const char *name, unsigned int by);
+void lazyirq_trace_done(unsigned int irq, const char *name, unsigned int by, bool handled);
+void lazyirq_trace_stall(unsigned int irq, const char *name, const char *lock, u64 ms);
+void lazyirq_trace_illegal(unsigned int irq, const char *name);
 
 int lazyirq_this_level(void);
 void lazyirq_set_level(int level);
@@ -66,6 +79,7 @@ void lazyirq_look_in(u64 ns);
 void lazyirq_dispatch(void);
 void lazyirq_stalls_in(unsigned int ms);
 void lazyirq_show_task(struct task_struct *task);
+bool lazyirq_module_has(struct module *module, const void *address);
 void lazyirq_grow(void);
 
 struct kthread_worker *lazyirq_worker(unsigned int number);
@@ -83,6 +97,7 @@ bool lazyirq_is_wanted(void);
 bool lazyirq_line_is_level(unsigned int irq);
 void lazyirq_mask_at_once(unsigned int irq);
 bool lazyirq_line_in_use(unsigned int irq);
+unsigned int lazyirq_line_cpu(unsigned int irq);
 size_t lazyirq_thread_memory(void);
 
 struct irq_desc *lazyirq_line(unsigned int irq);

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! `/sys/kernel/debug/lazyirq`: the counters, for root alone.
+//!
+//! Here is which files there are, and what may be written to them; what is shown is in [`rows`], and how
+//! in [`table`].
 
 use crate::{
-    bindings,
+    histogram::{Histogram, Summary},
     ipl::Ipl,
+    ithread, observe,
     slot::Head,
-    stats::{Mechanism, Stats},
+    stats::Stats,
+    sync,
 };
 use kernel::{
     debugfs::{Dir, File},
@@ -16,6 +21,11 @@ use kernel::{
     sync::global_lock,
     uaccess::UserSliceReader,
 };
+use rows::{Compared, Took};
+use table::Table;
+
+mod rows;
+mod table;
 
 /// A listed interrupt's statistics.
 ///
@@ -97,6 +107,9 @@ impl Listed {
                 CString::try_from_fmt(fmt!("{}-{}-{mechanism}-{number}", row.irq, text(row.name)))?
             }
         };
+        if observe::measuring() {
+            row.timer.prepare()?;
+        }
         let root = list.root.as_ref().ok_or(ENODEV)?;
         let dir = root.subdir(&name);
         let stats = dir.read_write_callback_file(c"stats", row, &show_one, &reset_one);
@@ -128,7 +141,7 @@ impl Drop for Listed {
 
 /// The files that are there as long as the module is.
 pub(crate) struct Files {
-    _files: [Pin<KBox<File<()>>>; 4],
+    _files: [Pin<KBox<File<()>>>; 11],
 }
 
 impl Files {
@@ -141,11 +154,28 @@ impl Files {
                 KBox::pin_init($init, GFP_KERNEL)?
             };
         }
+        macro_rules! read {
+            ($name:literal, $show:expr) => {
+                file!(root.read_callback_file($name, (), $show))
+            };
+        }
+        macro_rules! read_write {
+            ($name:literal, $show:expr, $write:expr) => {
+                file!(root.read_write_callback_file($name, (), $show, $write))
+            };
+        }
         let files = [
-            file!(root.read_write_callback_file(c"interrupts", (), &show_table, &reset_all)),
-            file!(root.read_write_callback_file(c"interrupts.json", (), &show_json, &reset_all)),
-            file!(root.read_callback_file(c"compare", (), &show_compare)),
-            file!(root.read_write_callback_file(c"latency", (), &show_latency, &set_latency)),
+            read_write!(c"interrupts", &show_interrupts, &reset_interrupts),
+            read_write!(c"interrupts.json", &show_interrupts_json, &reset_interrupts),
+            read_write!(c"locks", &show_locks, &reset_locks),
+            read_write!(c"locks.json", &show_locks_json, &reset_locks),
+            read_write!(c"ithreads", &show_ithreads, &reset_ithreads),
+            read_write!(c"ithreads.json", &show_ithreads_json, &reset_ithreads),
+            read!(c"compare", &show_compare),
+            read!(c"compare.json", &show_compare_json),
+            read!(c"histograms", &show_histograms),
+            read!(c"histograms.json", &show_histograms_json),
+            read_write!(c"latency", &show_latency, &set_latency),
         ];
         LIST.lock().root = Some(root);
         Ok(Self { _files: files })
@@ -181,20 +211,17 @@ fn wants_reset(reader: &mut UserSliceReader) -> Result {
     }
 }
 
+/// A reset and a look at an interrupt do not come in each other's way: the list's lock.
 fn reset_one(row: &Row, reader: &mut UserSliceReader) -> Result {
     wants_reset(reader)?;
+    let _list = LIST.lock();
     row.reset();
     Ok(())
 }
 
-fn reset_all(_: &(), reader: &mut UserSliceReader) -> Result {
-    wants_reset(reader)?;
-    LIST.lock().rows.iter().for_each(|(row, _)| row.reset());
-    Ok(())
-}
-
 fn show_one(row: &Row, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    row.fields(|name, value| writeln!(f, "{name:<20} {value}"))
+    let _list = LIST.lock();
+    table::list(f, &**row)
 }
 
 fn show_ipl(handler: &Handler, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -211,18 +238,141 @@ fn set_ipl(handler: &Handler, reader: &mut UserSliceReader) -> Result {
     unsafe { (*handler.0).set_ipl(Ipl::new(ipl)?) }
 }
 
-fn show_table(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn reset_interrupts(_: &(), reader: &mut UserSliceReader) -> Result {
+    wants_reset(reader)?;
+    LIST.lock().rows.iter().for_each(|(row, _)| row.reset());
+    Ok(())
+}
+
+fn show_interrupts(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (list, mut table) = (LIST.lock(), Table::new(f));
+    list.rows.iter().try_for_each(|(row, _)| table.row(&**row))
+}
+
+fn show_interrupts_json(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let list = LIST.lock();
-    let mut header = true;
-    for (row, _) in &list.rows {
-        if core::mem::take(&mut header) {
-            row.fields(|name, _| column(f, name, name))?;
-            writeln!(f)?;
+    let mut rows = list.rows.iter();
+    rows.try_for_each(|(row, _)| table::object(f, &**row))
+}
+
+fn reset_locks(_: &(), reader: &mut UserSliceReader) -> Result {
+    wants_reset(reader)?;
+    sync::reset_known();
+    Ok(())
+}
+
+fn show_locks(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut table = Table::new(f);
+    sync::each_known(|lock| table.row(lock)).unwrap_or(Err(fmt::Error))
+}
+
+fn show_locks_json(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    sync::each_known(|lock| table::object(f, lock)).unwrap_or(Err(fmt::Error))
+}
+
+fn reset_ithreads(_: &(), reader: &mut UserSliceReader) -> Result {
+    wants_reset(reader)?;
+    ithread::reset();
+    Ok(())
+}
+
+fn show_ithreads(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut table = Table::new(f);
+    ithread::each(|ithread| table.row(ithread))
+}
+
+fn show_ithreads_json(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    ithread::each(|ithread| table::object(f, ithread))
+}
+
+/// Calls `show` with each lazy interrupt that has a stock one of the same name. Returns whether there
+/// are any.
+fn each_pair(mut show: impl FnMut(Compared<'_>) -> fmt::Result) -> Result<bool, fmt::Error> {
+    let list = LIST.lock();
+    let mut any = false;
+    for (lazy, _) in &list.rows {
+        let mut others = list.rows.iter();
+        if let Some((stock, _)) = others.find(|(other, _)| Compared::are_twins(lazy, other)) {
+            show(Compared { lazy, stock })?;
+            any = true;
         }
-        row.fields(|name, value| column(f, name, value))?;
-        writeln!(f)?;
+    }
+    Ok(any)
+}
+
+fn show_compare(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if !each_pair(|pair| pair.show(f))? {
+        writeln!(f, "no name is registered with both mechanisms")?;
     }
     Ok(())
+}
+
+fn show_compare_json(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    each_pair(|pair| {
+        write!(f, "{{\"name\":")?;
+        table::string(f, text(pair.lazy.name))?;
+        for (mechanism, stats) in [("lazy", pair.lazy), ("stock", pair.stock)] {
+            write!(f, ",\"{mechanism}\":")?;
+            table::open_object(f, stats)?;
+            write!(f, "}}")?;
+        }
+        writeln!(f, "}}")
+    })?;
+    Ok(())
+}
+
+/// Calls `show` for each kind of interrupt that took some time, and for the waits.
+fn each_histogram(mut show: impl FnMut(&Took<'_>, &Histogram) -> fmt::Result) -> fmt::Result {
+    for (row, _) in &LIST.lock().rows {
+        let Some(times) = row.timer.times() else {
+            continue;
+        };
+        for (kind, histogram) in times.each() {
+            let took = Took {
+                stats: row,
+                kind,
+                summary: Summary::of(core::slice::from_ref(histogram)),
+            };
+            if took.summary.count > 0 {
+                show(&took, histogram)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn show_histograms(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    each_histogram(|took, histogram| {
+        Table::new(f).row(took)?;
+        let mut lines = histogram.lines();
+        let most = histogram.lines().map(|line| line.count).max();
+        lines.try_for_each(|line| {
+            let stars = line
+                .count
+                .saturating_mul(50)
+                .div_ceil(most.unwrap_or(1).max(1)) as usize;
+            let (from, to, count) = (line.from, line.to, line.count);
+            writeln!(
+                f,
+                "{from:>14} ns to {to:>14} ns {count:>10} {:*<stars$}",
+                ""
+            )
+        })?;
+        writeln!(f)
+    })
+}
+
+fn show_histograms_json(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    each_histogram(|took, histogram| {
+        table::open_object(f, took)?;
+        write!(f, ",\"buckets\":")?;
+        let mut separator = '[';
+        for line in histogram.lines() {
+            write!(f, "{separator}[{},{},{}]", line.from, line.to, line.count)?;
+            separator = ',';
+        }
+        writeln!(f, "]}}")
+    })
 }
 
 /// A name to print: names are the drivers', so they should be UTF-8.
@@ -230,109 +380,8 @@ pub(crate) fn text(name: &CStr) -> &str {
     name.to_str().unwrap_or("?")
 }
 
-/// One cell: names to the left, numbers to the right, as wide as the heading or the usual number.
-fn column(
-    f: &mut fmt::Formatter<'_>,
-    heading: &str,
-    value: impl core::fmt::Display,
-) -> fmt::Result {
-    let width = heading.len().max(6);
-    match heading {
-        "name" => write!(f, "{value:<20} "),
-        "mechanism" => write!(f, "{value:<9} "),
-        _ => write!(f, "{value:>width$} "),
-    }
-}
-
-fn show_json(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    for (row, _) in &LIST.lock().rows {
-        let mut separator = '{';
-        row.fields(|name, value| {
-            write!(f, "{separator}\"{name}\":")?;
-            separator = ',';
-            match value {
-                Value::Number(number) => write!(f, "{number}"),
-                Value::Text(text) => write!(f, "\"{}\"", JsonText(text)),
-            }
-        })?;
-        writeln!(f, "}}")?;
-    }
-    Ok(())
-}
-
-/// A text within a JSON string.
-struct JsonText<'a>(&'a str);
-
-impl core::fmt::Display for JsonText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| match c {
-            '"' | '\\' => write!(f, "\\{c}"),
-            '\0'..' ' => write!(f, "\\u{:04x}", c as u32),
-            _ => write!(f, "{c}"),
-        })
-    }
-}
-
-/// Lazy beside stock, for every name that both serve.
-fn show_compare(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let list = LIST.lock();
-    let mut none = true;
-    for (lazy, _) in list
-        .rows
-        .iter()
-        .filter(|(row, _)| row.mechanism == Mechanism::Lazy)
-    {
-        let twin = |row: &Row| row.mechanism == Mechanism::Stock && row.name == lazy.name;
-        let Some((stock, _)) = list.rows.iter().find(|(row, _)| twin(row)) else {
-            continue;
-        };
-        none = false;
-        writeln!(
-            f,
-            "{:<28} {:>14} {:>14}",
-            text(lazy.name),
-            "lazy",
-            "stock threaded"
-        )?;
-        let mut pair = |what: &str, value: fn(&Stats) -> u64| {
-            writeln!(f, "{what:<28} {:>14} {:>14}", value(lazy), value(stock))
-        };
-        pair("interrupt line", |s| s.irq.into())?;
-        pair("interrupts", Stats::interrupts)?;
-        pair("done in the lazy path", |s| s.counters.lazy.get())?;
-        pair("blocked on a lock", |s| s.counters.blocked.get())?;
-        pair("deferred", |s| s.counters.deferred.get())?;
-        pair("held", |s| s.counters.held.get())?;
-        pair("resumed by the releaser", |s| s.counters.lent.get())?;
-        pair("done in a thread", |s| {
-            s.counters
-                .resumed
-                .get()
-                .saturating_sub(s.counters.lent.get())
-        })?;
-        pair("spurious", |s| {
-            s.counters.spurious.get() + s.counters.late_none.get()
-        })?;
-        pair("context switches", |s| s.counters.switches.get())?;
-        pair("  per 1,000 interrupts", |s| {
-            let thousandfold = s.counters.switches.get().saturating_mul(1000);
-            thousandfold.checked_div(s.interrupts()).unwrap_or(0)
-        })?;
-        pair("latency to done, min (ns)", |s| s.latency.get().min)?;
-        pair("latency to done, mean (ns)", |s| s.latency.get().mean)?;
-        pair("latency to done, max (ns)", |s| s.latency.get().max)?;
-        pair("memory (bytes)", |s| s.memory as u64)?;
-        pair("  of it a blocked handler's", |s| s.continuation as u64)?;
-        writeln!(f)?;
-    }
-    if none {
-        writeln!(f, "no name is registered with both mechanisms")?;
-    }
-    Ok(())
-}
-
 fn show_latency(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    writeln!(f, "{}", u8::from(crate::stats::latency_on()))
+    writeln!(f, "{}", u8::from(observe::measuring()))
 }
 
 fn set_latency(_: &(), reader: &mut UserSliceReader) -> Result {
@@ -341,48 +390,11 @@ fn set_latency(_: &(), reader: &mut UserSliceReader) -> Result {
         .and_then(|text| kstrtobool(&CString::try_from_fmt(fmt!("{text}"))?));
     let on =
         on.inspect_err(|_| pr_err!("debugfs: latency is switched by 1 and 0, nothing else\n"))?;
-    // SAFETY: Thread context, and no lock is held.
-    unsafe { bindings::lazyirq_enable_latency(on) };
+    let list = LIST.lock();
+    if on && !observe::measuring() {
+        let mut rows = list.rows.iter();
+        rows.try_for_each(|(row, _)| row.timer.prepare())?;
+    }
+    observe::measure(on);
     Ok(())
-}
-
-/// What a field holds.
-#[derive(Clone, Copy)]
-enum Value<'a> {
-    Number(u64),
-    Text(&'a str),
-}
-
-impl core::fmt::Display for Value<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::Number(number) => core::fmt::Display::fmt(number, f),
-            Value::Text(text) => f.pad(text),
-        }
-    }
-}
-
-impl Stats {
-    /// Every field with its name, in the order of the table's columns.
-    fn fields(&self, mut field: impl FnMut(&str, Value<'_>) -> fmt::Result) -> fmt::Result {
-        use Value::{Number, Text};
-        field("irq", Number(self.irq.into()))?;
-        field("name", Text(text(self.name)))?;
-        field("mechanism", Text(self.mechanism.name()))?;
-        field("ipl", Number(self.ipl.get().into()))?;
-        field("interrupts", Number(self.interrupts()))?;
-        for (name, value) in crate::stats::Counters::NAMES
-            .iter()
-            .zip(self.counters.values())
-        {
-            field(name, Number(value))?;
-        }
-        let latency = self.latency.get();
-        field("latency_count", Number(latency.count))?;
-        field("latency_min_ns", Number(latency.min))?;
-        field("latency_mean_ns", Number(latency.mean))?;
-        field("latency_max_ns", Number(latency.max))?;
-        field("memory", Number(self.memory as u64))?;
-        field("continuation", Number(self.continuation as u64))
-    }
 }

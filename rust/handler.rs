@@ -2,7 +2,7 @@
 
 //! What a driver writes: the handler, and what it may await.
 
-use crate::{bindings, slot::Head};
+use crate::{bindings, observe::observed, slot::Head};
 use core::{
     future::Future,
     mem::size_of,
@@ -13,6 +13,7 @@ use kernel::{
     device::{Bound, Device},
     irq::IrqReturn,
     sync::Completion,
+    time::{Instant, Monotonic},
 };
 
 /// An interrupt handler that may block on a lock.
@@ -107,6 +108,32 @@ impl<'a> Interrupt<'a> {
     #[inline]
     pub fn device(self) -> &'a Device<Bound> {
         self.head.device()
+    }
+
+    /// The device raised it at `when`: for a device that tells. While times are measured, the handler's
+    /// latency counts from there, and else from the hard-IRQ entry.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{irq::IrqReturn, time::{Delta, Instant, Monotonic}};
+    /// use lazyirq::{Handler, Interrupt};
+    ///
+    /// struct Clock;
+    ///
+    /// impl Handler for Clock {
+    ///     async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
+    ///         let ticks_since = 20; // Of the device's own clock, of 1 MHz.
+    ///         irq.raised_at(Instant::<Monotonic>::now() - Delta::from_micros(ticks_since));
+    ///         IrqReturn::Handled
+    ///     }
+    /// }
+    /// ```
+    #[inline]
+    pub fn raised_at(self, when: Instant<Monotonic>) {
+        if observed() {
+            self.head.stats.timer.raised(when.elapsed());
+        }
     }
 
     /// Goes on in the interrupt thread from here on: for a handler that has found a lot of work.

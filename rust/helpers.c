@@ -16,22 +16,9 @@
 
 #include "bindings.h"
 
-/* Both are read by drivers' lazy paths, inlined into their own modules. */
+/* Read by drivers' lazy paths, inlined into their own modules. */
 DEFINE_PER_CPU(int, lazyirq_level);
 EXPORT_PER_CPU_SYMBOL_GPL(lazyirq_level);
-
-struct lazyirq_key_set lazyirq_keys = {
-	.latency = STATIC_KEY_FALSE_INIT,
-};
-EXPORT_SYMBOL_GPL(lazyirq_keys);
-
-void lazyirq_enable_latency(bool on)
-{
-	if (on)
-		static_branch_enable(&lazyirq_keys.latency);
-	else
-		static_branch_disable(&lazyirq_keys.latency);
-}
 
 int lazyirq_this_level(void)
 {
@@ -185,6 +172,20 @@ void lazyirq_mask_at_once(unsigned int irq)
 bool lazyirq_line_in_use(unsigned int irq)
 {
 	return irq_has_action(irq);
+}
+
+/* The CPU that the line's next interrupt is expected on. */
+unsigned int lazyirq_line_cpu(unsigned int irq)
+{
+	struct irq_data *data = irq_get_irq_data(irq);
+	const struct cpumask *mask;
+
+	if (!data)
+		return 0;
+	mask = irq_data_get_effective_affinity_mask(data);
+	if (cpumask_empty(mask))
+		mask = irq_data_get_affinity_mask(data);
+	return cpumask_first_and(mask, cpu_possible_mask);
 }
 
 /* What a thread takes: the stock mechanism has one for each interrupt. */

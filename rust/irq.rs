@@ -7,9 +7,10 @@ use crate::{
     handler::{Handler, Interrupt},
     ipl::Ipl,
     line::Line,
+    observe::{self, observed, By},
     percpu,
     slot::{irqreturn, Head, Slot, RESUME, UNFINISHED},
-    stats::{latency_on, Counters, Latency, Level, Mechanism, Stats},
+    stats::{Mechanism, Stats},
 };
 use core::{
     cell::UnsafeCell,
@@ -133,16 +134,14 @@ impl<H: Handler> Registration<H> {
         M: Fn(&'static H, Interrupt<'static>) -> F + Copy + 'static,
         Error: From<E>,
     {
-        let stats = Stats {
-            counters: Counters::default(),
-            latency: Latency::default(),
-            mechanism: Mechanism::Lazy,
-            name: options.name,
+        let stats = Stats::new(
+            Mechanism::Lazy,
+            options.name,
             irq,
-            ipl: Level::new(options.ipl.get()),
-            memory: size_of::<Slot<H, F, M>>(),
-            continuation: size_of::<F>(),
-        };
+            options.ipl.get(),
+            size_of::<Slot<H, F, M>>(),
+            size_of::<F>(),
+        );
         let slot = KBox::pin_init::<Error>(
             try_pin_init!(Slot {
                 head: Head::new(enter::<H, F, M>, drop_future::<H, F, M>, dev, stats),
@@ -268,8 +267,8 @@ where
 
     let may_start = head.continuation.may_start(percpu::level());
     if may_start || (irq != RESUME && head.may_start_after_all()) {
-        if latency_on() {
-            head.stats.latency.start();
+        if observed() {
+            observe::enters(head);
         }
         start();
     } else if irq != RESUME {
@@ -296,8 +295,8 @@ where
     if !head.continuation.may_start(0) {
         head.continuation.done_lazily();
     }
-    if latency_on() {
-        head.stats.latency.stop();
+    if observed() {
+        observe::is_done(head, By::Lazy, ret);
     }
     head.stats.counters.lazy.add(1);
     if ret == bindings::irqreturn::IRQ_NONE {

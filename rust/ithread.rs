@@ -11,9 +11,10 @@
 use crate::{
     bindings,
     ipl::Ipl,
-    primitive::{AtomicBool, AtomicPtr, AtomicU32, Relaxed, Release},
+    primitive::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release},
     runqueue::RunQueue,
     slot::Head,
+    stats::Counter,
 };
 use core::{
     cell::{Cell, UnsafeCell},
@@ -26,7 +27,7 @@ mod threads;
 mod unfinished;
 
 pub(crate) use boost::Boost;
-pub(crate) use threads::Users;
+pub(crate) use threads::{each, reset, Ithread, Users};
 pub(crate) use unfinished::{finished_if, forget_all_moved, is_alone, lend, unfinished};
 use unfinished::{forget_moved, interrupts_off, Unfinished};
 
@@ -44,6 +45,10 @@ struct Work {
     moved: AtomicU32,
     /// How often the thread had been switched out when it last took a continuation. Its own.
     switches: Cell<usize>,
+    /// How often it has run a continuation.
+    resumed: Counter,
+    /// How often it had been preempted at the last reset.
+    preempted: AtomicUsize,
     /// The continuation for whose sake the thread runs at a higher priority; see [`Boost`].
     boosted_for: AtomicPtr<Head>,
 }
@@ -135,7 +140,7 @@ unsafe extern "C" fn should_run<const IPL: usize>(id: u32) -> i32 {
     (to_do || Boost::is_left(work)).into()
 }
 
-/// The running ithread.
+/// The running ithread, or one that does not end meanwhile.
 ///
 /// # Invariants
 ///
@@ -150,10 +155,20 @@ impl Thread {
         unsafe { (*self.0).nvcsw }
     }
 
+    fn pid(self) -> i32 {
+        // SAFETY: By the type invariant.
+        unsafe { (*self.0).pid }
+    }
+
+    /// How often it has been switched out so far while it could have run on.
+    fn preempted(self) -> usize {
+        // SAFETY: By the type invariant. The scheduler writes it, in one piece.
+        unsafe { (*self.0).nivcsw }
+    }
+
     /// How often it has been switched out so far.
     fn switched_out(self) -> usize {
-        // SAFETY: By the type invariant.
-        self.slept().wrapping_add(unsafe { (*self.0).nivcsw })
+        self.slept().wrapping_add(self.preempted())
     }
 }
 
@@ -172,6 +187,7 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
     };
     // INVARIANT: It was set by `setup`, in this thread.
     let thread = Thread(work.thread.load(Relaxed));
+    work.resumed.add(1);
     let now = thread.switched_out();
     // Each was one switch away from the thread, and one to it.
     let switches = now.wrapping_sub(work.switches.replace(now)).wrapping_mul(2) as u64;
@@ -274,6 +290,8 @@ impl Ithreads {
                     busy: AtomicBool::new(false),
                     moved: AtomicU32::new(0),
                     switches: Cell::new(0),
+                    resumed: Counter::default(),
+                    preempted: AtomicUsize::new(0),
                     boosted_for: AtomicPtr::new(ptr::null_mut()),
                 }),
                 unfinished: UnsafeCell::new(Unfinished::NONE),

@@ -17,10 +17,12 @@ mod bindings;
 mod continuation;
 mod debugfs;
 mod handler;
+mod histogram;
 mod ipl;
 mod irq;
 mod ithread;
 mod line;
+mod observe;
 mod percpu;
 mod primitive;
 mod releaser;
@@ -49,7 +51,7 @@ module! {
     params: {
         latency: bool {
             default: false,
-            description: "Measure the time from hard-IRQ entry to handler done (also in debugfs)",
+            description: "Measure how long handlers and their waits take (also in debugfs)",
         },
         boost_delay_us: u32 {
             default: 200,
@@ -77,10 +79,7 @@ impl kernel::Module for LazyIrq {
             module_parameters::stall_ms.value(),
         )?;
         let files = debugfs::Files::new()?;
-        if module_parameters::latency.value() {
-            // SAFETY: Thread context, and no lock is held.
-            unsafe { bindings::lazyirq_enable_latency(true) };
-        }
+        observe::measure(module_parameters::latency.value());
         Ok(Self {
             _files: files,
             _lending: lending,

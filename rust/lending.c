@@ -14,7 +14,7 @@ void lazyirq_look(void);
 void lazyirq_dispatched(void);
 void lazyirq_look_for_stalls(void);
 void lazyirq_make_lender(void);
-void lazyirq_module_goes(void);
+void lazyirq_module_goes(struct module *module);
 
 static struct hrtimer look_timer;
 static struct kthread_worker *dispatcher;
@@ -73,8 +73,14 @@ void lazyirq_grow(void)
 static int module_changes(struct notifier_block *block, unsigned long state, void *module)
 {
 	if (state == MODULE_STATE_GOING)
-		lazyirq_module_goes();
+		lazyirq_module_goes(module);
 	return NOTIFY_DONE;
+}
+
+/* Is it part of the module's code or data? */
+bool lazyirq_module_has(struct module *module, const void *address)
+{
+	return within_module((unsigned long)address, module);
 }
 
 static struct notifier_block module_notifier = {

@@ -8,7 +8,7 @@
 //! While its CPU is offline the queue is closed. That is a value of `incoming` as well, so that what
 //! comes at that moment is either found by the ithread when it closes the queue, or turned away.
 
-use crate::primitive::{const_fn, Acquire, AtomicPtr, Cell, Relaxed, Release};
+use crate::primitive::{const_fn, Acquire, AtomicPtr, AtomicU32, Cell, Relaxed, Release};
 use core::ptr;
 
 /// What can be in a queue: it has room for the next one.
@@ -23,6 +23,8 @@ pub(crate) trait Link {
 pub(crate) struct RunQueue<T> {
     incoming: AtomicPtr<T>,
     ready: Cell<*mut T>,
+    /// The most that the ithread has found here at a time, if it was more than one.
+    most: AtomicU32,
 }
 
 // SAFETY: By the type invariant.
@@ -34,6 +36,7 @@ impl<T: Link> RunQueue<T> {
             Self {
                 incoming: AtomicPtr::new(ptr::null_mut()),
                 ready: Cell::new(ptr::null_mut()),
+                most: AtomicU32::new(0),
             }
         }
     }
@@ -82,6 +85,16 @@ impl<T: Link> RunQueue<T> {
         incoming.is_null() || incoming == Self::closed()
     }
 
+    /// The most that the ithread has found in it at a time; 1 is not told from 0. Any context.
+    pub(crate) fn most(&self) -> u32 {
+        self.most.load(Relaxed)
+    }
+
+    /// That begins anew. It may be lost beside the ithread's counting.
+    pub(crate) fn reset_most(&self) {
+        self.most.store(0, Relaxed);
+    }
+
     /// Takes what has waited longest.
     ///
     /// # Safety
@@ -126,17 +139,21 @@ impl<T: Link> RunQueue<T> {
     /// Puts what came, the newest of it first, behind what is ready.
     fn make_ready(&self, mut newest: *mut T) {
         let mut oldest = ptr::null_mut();
+        let mut count = 0;
         // SAFETY: By the type invariant.
         while let Some(item) = unsafe { newest.as_ref() } {
             let older = item.next().replace(oldest);
             oldest = newest;
             newest = older;
+            count += 1;
         }
         let mut end = &self.ready;
         // SAFETY: As above.
         while let Some(item) = unsafe { end.get().as_ref() } {
             end = item.next();
+            count += 1;
         }
         end.set(oldest);
+        self.most.store(count.max(self.most.load(Relaxed)), Relaxed);
     }
 }

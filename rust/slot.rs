@@ -7,12 +7,14 @@ use crate::{
     bindings,
     continuation::{Arrival, Continuation, Done, Pending, Phase},
     ipl::Ipl,
-    ithread, percpu,
+    ithread,
+    observe::{self, observed, By},
+    percpu,
     primitive::{AtomicU32, Relaxed},
     releaser::Batch,
     runqueue,
-    stats::{self, Stats},
-    sync::Held,
+    stats::Stats,
+    sync::{Held, Holder},
 };
 use core::{
     cell::{Cell, UnsafeCell},
@@ -180,6 +182,14 @@ impl Head {
     pub(crate) fn defer(&self) {
         self.deferred.set(true);
         self.continuation.defer();
+        if observed() {
+            observe::defers(self);
+        }
+    }
+
+    /// The handler waits for a lock. In the running handler's context.
+    pub(crate) fn meets(&self, lock: &'static CStr, holder: Holder) {
+        self.stats.meets(lock, holder);
     }
 
     /// The handler is about to be put in a lock's queue. In the running handler's context.
@@ -302,10 +312,18 @@ impl Head {
         match self.continuation.arrive(mask) {
             Arrival::Held => {
                 counters.held.add(1);
+                if observed() {
+                    observe::holds(self, false);
+                }
                 self.promote();
                 ithread::enqueue(self, self.home());
             }
-            Arrival::Remembered => counters.remembered.add(1),
+            Arrival::Remembered => {
+                counters.remembered.add(1);
+                if observed() {
+                    observe::holds(self, true);
+                }
+            }
             // Stopped just now.
             Arrival::Refused => {
                 counters.refused.add(1);
@@ -333,6 +351,9 @@ impl Head {
             &counters.blocked
         };
         counter.add(1);
+        if observed() {
+            observe::leaves_lazy_path(self, self.deferred.get());
+        }
         self.started.set(true);
         self.fresh.set(!self.deferred.get());
         self.promote();
@@ -356,6 +377,9 @@ impl Head {
         self.continuation.run();
         self.stats.counters.switches.add(switches);
         self.fresh.set(false);
+        if observed() {
+            observe::resumes(self, By::Ithread);
+        }
         let slept = thread.slept();
         // SAFETY: It is Running.
         let ret = unsafe { self.poll() };
@@ -372,6 +396,9 @@ impl Head {
         self.continuation.run();
         self.fresh.set(false);
         self.batch.set(batch);
+        if observed() {
+            observe::resumes(self, By::Releaser);
+        }
         // SAFETY: It is Running.
         let ret = unsafe { self.poll() };
         self.batch.set(core::ptr::null());
@@ -417,8 +444,9 @@ impl Head {
         if ret == bindings::irqreturn::IRQ_NONE {
             counters.late_none.add(1);
         }
-        if stats::latency_on() {
-            self.stats.latency.stop();
+        if observed() {
+            let by = batch.map_or(By::Ithread, |_| By::Releaser);
+            observe::is_done(self, by, ret);
         }
         self.started.set(false);
         self.done(batch);
@@ -454,6 +482,7 @@ impl Head {
             place
         );
         self.stats.counters.illegal.add(1);
+        observe::is_illegal(self);
         // SAFETY: The poll is over, it will not be polled again, and this context ran it.
         unsafe { (self.drop_future)(self) };
         self.started.set(false);

@@ -3,8 +3,8 @@
 //! What is counted for each registered interrupt.
 //!
 //! Every counter has one writer at a time (the line's hard-IRQ entry, or the thread that runs the
-//! handler), so counting is a plain addition to memory that no other CPU writes. Readers may see
-//! counters of one handler that are an interrupt apart while it runs; at rest they add up:
+//! handler), so counting is a plain addition to memory that no other CPU writes. What is read of an
+//! interrupt is what was counted at one moment, and adds up:
 //!
 //! ```text
 //! interrupts = lazy + blocked + deferred + held + remembered + refused + threaded
@@ -12,10 +12,12 @@
 //! ```
 
 use crate::{
-    bindings,
-    primitive::{AtomicU32, AtomicU64, Relaxed},
+    observe::Timer,
+    primitive::{AtomicPtr, AtomicU32, AtomicU64, Relaxed},
+    sync::Holder,
 };
-use kernel::str::CStr;
+use core::ptr;
+use kernel::{prelude::*, str::CStr};
 
 /// A counter with one writer at a time.
 #[derive(Default)]
@@ -43,8 +45,28 @@ impl Counter {
         self.count.load(Relaxed)
     }
 
-    fn reset(&self) {
+    pub(crate) fn reset(&self) {
         self.base.store(self.count.load(Relaxed), Relaxed);
+    }
+}
+
+/// A name to be shown: of a lock, set by whoever runs the handler. It is in a module that the handler's
+/// own module needs.
+pub(crate) struct Name(AtomicPtr<c_char>);
+
+impl Name {
+    const fn none() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    fn set(&self, name: &'static CStr) {
+        self.0.store(name.as_char_ptr().cast_mut(), Relaxed);
+    }
+
+    pub(crate) fn get(&self) -> Option<&'static CStr> {
+        let name = self.0.load(Relaxed);
+        // SAFETY: It is null, or was made of such a string.
+        (!name.is_null()).then(|| unsafe { CStr::from_char_ptr(name) })
     }
 }
 
@@ -62,86 +84,6 @@ impl Level {
 
     pub(crate) fn set(&self, ipl: u8) {
         self.0.store(ipl.into(), Relaxed);
-    }
-}
-
-/// Nanoseconds from hard-IRQ entry to handler done, while latency statistics are on.
-#[derive(Default)]
-pub(crate) struct Latency {
-    entry: AtomicU64,
-    count: AtomicU64,
-    sum: AtomicU64,
-    min: AtomicU64,
-    max: AtomicU64,
-    /// A reset is the writer's work too: the reader only asks for it.
-    stale: AtomicU32,
-}
-
-/// A latency summary in nanoseconds; all zero if nothing was measured.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct LatencySummary {
-    pub(crate) count: u64,
-    pub(crate) min: u64,
-    pub(crate) mean: u64,
-    pub(crate) max: u64,
-}
-
-impl Latency {
-    /// Stamps the hard-IRQ entry.
-    #[cold]
-    pub(crate) fn start(&self) {
-        // The first of several that one run of a stock thread answers.
-        if self.entry.load(Relaxed) == 0 {
-            // SAFETY: Safe in any context.
-            let now = unsafe { bindings::ktime_get_mono_fast_ns() };
-            self.entry.store(now, Relaxed);
-        }
-    }
-
-    /// The handler that was stamped is done.
-    #[cold]
-    pub(crate) fn stop(&self) {
-        let entry = self.entry.load(Relaxed);
-        if entry == 0 {
-            return; // It was switched on after the entry.
-        }
-        self.entry.store(0, Relaxed);
-        // SAFETY: Safe in any context.
-        let ns = unsafe { bindings::ktime_get_mono_fast_ns() }.wrapping_sub(entry);
-        let fresh = self.stale.load(Relaxed) != 0 || self.count.load(Relaxed) == 0;
-        let old = |value: &AtomicU64| if fresh { 0 } else { value.load(Relaxed) };
-        self.min
-            .store(if fresh { ns } else { ns.min(old(&self.min)) }, Relaxed);
-        self.max.store(ns.max(old(&self.max)), Relaxed);
-        self.sum.store(old(&self.sum).wrapping_add(ns), Relaxed);
-        self.count.store(old(&self.count).wrapping_add(1), Relaxed);
-        self.stale.store(0, Relaxed);
-    }
-
-    pub(crate) fn get(&self) -> LatencySummary {
-        let count = self.count.load(Relaxed);
-        if count == 0 || self.stale.load(Relaxed) != 0 {
-            return LatencySummary::default();
-        }
-        LatencySummary {
-            count,
-            min: self.min.load(Relaxed),
-            mean: self.sum.load(Relaxed) / count,
-            max: self.max.load(Relaxed),
-        }
-    }
-}
-
-/// Is latency measured? A NOP while it is not.
-#[inline(always)]
-pub(crate) fn latency_on() -> bool {
-    // SAFETY: `lazyirq_keys.latency` is a static key, defined in helpers.c.
-    unsafe {
-        kernel::jump_label::static_branch_unlikely!(
-            bindings::lazyirq_keys,
-            bindings::lazyirq_key_set,
-            latency
-        )
     }
 }
 
@@ -170,15 +112,25 @@ macro_rules! counters {
         }
 
         impl Counters {
-            /// The counters' names, in the order of [`Counters::values`].
-            pub(crate) const NAMES: &'static [&'static str] = &[$(stringify!($name)),*];
-
-            pub(crate) fn values(&self) -> [u64; Self::NAMES.len()] {
-                [$(self.$name.get()),*]
+            fn look(&self) -> Counts {
+                Counts { $($name: self.$name.get()),* }
             }
 
             fn reset(&self) {
                 $(self.$name.reset();)*
+            }
+        }
+
+        /// What the counters of one interrupt were at one moment.
+        #[derive(Clone, Copy, PartialEq)]
+        pub(crate) struct Counts {
+            $(pub(crate) $name: u64,)*
+        }
+
+        impl Counts {
+            /// Each with its name.
+            pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name)),*].into_iter()
             }
         }
     };
@@ -205,6 +157,12 @@ counters! {
     lent,
     /// Waits for a lock after the lazy path was left.
     reblocked,
+    /// Waits for a lock that a thread had.
+    met_thread,
+    /// Waits for a lock that another handler had.
+    met_handler,
+    /// Waits for a lock that readers had.
+    met_readers,
     /// Answers `IrqReturn::None` from the lazy path (or the stock mechanism).
     spurious,
     /// Answers `IrqReturn::None` off the lazy path, after "handled" had been reported.
@@ -219,14 +177,53 @@ counters! {
     switches,
 }
 
+impl Counters {
+    /// How often the counters are read at most: more than interrupts can keep up with.
+    const LOOKS: usize = 1000;
+
+    /// What they all were at one moment. None of them ever returns to an earlier value, so between two
+    /// looks that see the same it was so.
+    pub(crate) fn snapshot(&self) -> Counts {
+        let mut counts = self.look();
+        for _ in 0..Self::LOOKS {
+            let before = core::mem::replace(&mut counts, self.look());
+            if before == counts {
+                break;
+            }
+        }
+        counts
+    }
+}
+
+impl Counts {
+    pub(crate) fn interrupts(&self) -> u64 {
+        [
+            self.lazy,
+            self.blocked,
+            self.deferred,
+            self.held,
+            self.remembered,
+            self.refused,
+            self.threaded,
+        ]
+        .into_iter()
+        .fold(0, u64::wrapping_add)
+    }
+}
+
 /// What is known of one registered interrupt, whatever serves it.
 pub(crate) struct Stats {
     pub(crate) counters: Counters,
-    pub(crate) latency: Latency,
+    pub(crate) timer: Timer,
     pub(crate) mechanism: Mechanism,
     pub(crate) name: &'static CStr,
     pub(crate) irq: u32,
     pub(crate) ipl: Level,
+    /// The lock that it has waited for last.
+    pub(crate) met_lock: Name,
+    /// Of the last stall: the lock, and how long it had been waited for, in milliseconds.
+    pub(crate) stall_lock: Name,
+    pub(crate) stall_ms: AtomicU64,
     /// Memory that the registration takes, in bytes.
     pub(crate) memory: usize,
     /// Memory that a blocked handler's state takes of it, in bytes.
@@ -234,23 +231,49 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
-    pub(crate) fn interrupts(&self) -> u64 {
-        let c = &self.counters;
-        [
-            &c.lazy,
-            &c.blocked,
-            &c.deferred,
-            &c.held,
-            &c.remembered,
-            &c.refused,
-            &c.threaded,
-        ]
-        .iter()
-        .fold(0, |sum, counter| sum.wrapping_add(counter.get()))
+    pub(crate) fn new(
+        mechanism: Mechanism,
+        name: &'static CStr,
+        irq: u32,
+        ipl: u8,
+        memory: usize,
+        continuation: usize,
+    ) -> Self {
+        Self {
+            counters: Counters::default(),
+            timer: Timer::new(),
+            mechanism,
+            name,
+            irq,
+            ipl: Level::new(ipl),
+            met_lock: Name::none(),
+            stall_lock: Name::none(),
+            stall_ms: AtomicU64::new(0),
+            memory,
+            continuation,
+        }
+    }
+
+    /// The handler waits for a lock. Whoever runs it.
+    pub(crate) fn meets(&self, lock: &'static CStr, holder: Holder) {
+        let counter = match holder {
+            Holder::Thread => &self.counters.met_thread,
+            Holder::Handler => &self.counters.met_handler,
+            Holder::Readers => &self.counters.met_readers,
+        };
+        counter.add(1);
+        self.met_lock.set(lock);
+    }
+
+    /// The handler has waited for a lock for too long. Whoever reports it.
+    pub(crate) fn stalls(&self, lock: &'static CStr, ms: u64) {
+        self.counters.stalled.add(1);
+        self.stall_lock.set(lock);
+        self.stall_ms.store(ms, Relaxed);
     }
 
     pub(crate) fn reset(&self) {
         self.counters.reset();
-        self.latency.stale.store(1, Relaxed);
+        self.timer.reset();
     }
 }

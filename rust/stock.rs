@@ -5,8 +5,9 @@
 use crate::{
     bindings,
     debugfs::Listed,
+    observe::{observed, Kind},
     primitive::{AtomicU64, Relaxed},
-    stats::{latency_on, Counters, Latency, Level, Mechanism, Stats},
+    stats::{Mechanism, Stats},
 };
 use kernel::{
     irq::{IrqRequest, IrqReturn},
@@ -62,19 +63,8 @@ impl StockMeter {
     pub fn new(request: &IrqRequest<'_>, name: &'static CStr) -> Result<Self> {
         // SAFETY: A constant of this kernel.
         let thread = unsafe { bindings::lazyirq_thread_memory() };
-        let stats = KBox::new(
-            Stats {
-                counters: Counters::default(),
-                latency: Latency::default(),
-                mechanism: Mechanism::Stock,
-                name,
-                irq: request.irq(),
-                ipl: Level::new(0),
-                memory: thread,
-                continuation: thread,
-            },
-            GFP_KERNEL,
-        )?;
+        let stats = Stats::new(Mechanism::Stock, name, request.irq(), 0, thread, thread);
+        let stats = KBox::new(stats, GFP_KERNEL)?;
         // SAFETY: The statistics are in a box, and dropped after `_listed`.
         let listed = unsafe { Listed::new(&stats, None) }?;
         Ok(Self {
@@ -91,8 +81,8 @@ impl StockMeter {
     /// Hard IRQ, once for each interrupt of the device.
     pub fn entered(&self) {
         self.stats.counters.threaded.add(1);
-        if latency_on() {
-            self.stats.latency.start();
+        if observed() {
+            self.stats.timer.start(Kind::Threaded);
         }
     }
 
@@ -103,8 +93,8 @@ impl StockMeter {
     /// The IRQ's thread, as the last thing that the handler does.
     pub fn done(&self, ret: IrqReturn) -> IrqReturn {
         let counters = &self.stats.counters;
-        if latency_on() {
-            self.stats.latency.stop();
+        if observed() {
+            self.stats.timer.stop();
         }
         counters.resumed.add(1);
         if matches!(ret, IrqReturn::None) {

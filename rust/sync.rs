@@ -2,8 +2,11 @@
 
 //! The locks that threads and handlers share.
 
+mod events;
+mod known;
 mod lend;
 mod lender;
+mod list;
 mod lock;
 mod lockdep;
 mod mutex;
@@ -15,9 +18,10 @@ mod turnstile;
 mod wait;
 mod watch;
 
+pub(crate) use known::{each as each_known, reset as reset_known, Known};
 pub(crate) use lend::Lending;
 pub use lock::{Access, Exclusive, Guard, IrqGuard, Lock, LockIrq, Shared};
 pub(crate) use lockdep::Held;
 pub use mutex::Mutex;
-pub(crate) use raw::Owner;
+pub(crate) use raw::{Holder, Owner};
 pub use rwlock::{IrqReadGuard, IrqWriteGuard, ReadGuard, RwLock, WriteGuard};

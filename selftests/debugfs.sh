@@ -5,7 +5,7 @@
 . "$(dirname "$0")/driver.sh"
 
 ktap_print_header
-ktap_set_plan 18
+ktap_set_plan 32
 expect_log 'lazyirq: debugfs: '
 
 check "the driver loads" start
@@ -21,8 +21,13 @@ table() {
 		END { exit found != 1 }' $debugfs/interrupts
 }
 check "the table has a heading and the counts" table
-aligned() { [ "$(awk '{ print length }' $debugfs/interrupts | sort -u | wc -l)" = 1 ]; }
-check "its lines are aligned" aligned
+aligned() {
+	local table
+	for table in interrupts locks ithreads; do
+		[ "$(awk '{ print length, NF }' $debugfs/$table | sort -u | wc -l)" = 1 ] || { ktap_print_msg $table; return 1; }
+	done
+}
+check "the tables' lines are aligned, and no field is empty" aligned
 json() {
 	python3 -c "
 import json, sys
@@ -36,6 +41,32 @@ assert row['blocked'] + row['deferred'] + row['held'] + row['remembered'] == row
 check "the JSON lines parse, and add up" json
 fits() { [ "$(stat memory)" -gt 0 ] && [ "$(stat memory)" -le 1024 ] && [ "$(stat continuation)" -lt "$(stat memory)" ]; }
 check "a registered handler takes 1 KiB at the most" fits
+met() { stats_are met_thread 10 met_handler 0 met_readers 0 met_lock a stall_lock - cpu 0; }
+check "whom and which lock the handler has met is counted" met
+lock() {
+	python3 -c "
+import json
+locks = [json.loads(line) for line in open('$debugfs/locks.json')]
+assert len(locks) == 1, locks
+assert locks[0] == dict(name='a', takes=0, contended_thread=0, contended_irq=10, handed_over=10, lent=0,
+	waiting=0, longest_ns=0) or locks[0]['lent'] > 0, locks"
+}
+check "the lock that was waited for is listed, with its counts" lock
+ithread() {
+	python3 -c "
+import json, os
+ithreads = [json.loads(line) for line in open('$debugfs/ithreads.json')]
+ipls = {row['ipl'] for row in ithreads}
+assert len(ithreads) == len(ipls) * os.cpu_count(), ithreads
+for row in ithreads:
+	comm = open(f\"/proc/{row['pid']}/comm\").read().strip()
+	assert comm == f\"lazyirq{row['ipl']}/{row['cpu']}\", comm
+resumed = sum(row['resumed'] for row in ithreads)
+lent = sum(json.loads(line)['lent'] for line in open('$debugfs/interrupts.json'))
+assert resumed + lent == 20, (resumed, lent)
+assert all(row['most_queued'] == (row['resumed'] > 0) for row in ithreads), ithreads"
+}
+check "the interrupt threads are listed, and their counts add up" ithread
 no_twin() { grep -q 'no name is registered with both' $debugfs/compare; }
 check "compare says that there is nothing to compare" no_twin
 
@@ -52,15 +83,95 @@ check "its min, mean and max are in order" ordered
 echo 0 >$debugfs/latency
 scenario 0 plain 10
 check "and no more once it is switched off" stats_are latency_count 20
+percentiles() {
+	local max p50 p99 p999
+	max=$(stat latency_max_ns) p50=$(stat latency_p50_ns) p99=$(stat latency_p99_ns) p999=$(stat latency_p999_ns)
+	[ "$p50" -gt 0 ] && [ "$p50" -le "$p99" ] && [ "$p99" -le "$p999" ] && [ "$p999" -le "$max" ]
+}
+check "its percentiles are in order" percentiles
+waited() {
+	stats_are wait_count 10 && [ "$(stat wait_min_ns)" -gt 0 ] && [ "$(stat wait_max_ns)" -le "$(stat latency_max_ns)" ]
+}
+check "so were the waits for the lock" waited
+measured_lock() {
+	python3 -c "
+import json
+lock, = [json.loads(line) for line in open('$debugfs/locks.json')]
+# Each interrupt takes it, and each thread that holds it: in each of the ten rounds with one.
+assert lock['takes'] == 30 and lock['contended_irq'] == 20, lock
+assert 0 < lock['longest_ns'] <= $(stat wait_max_ns), lock"
+}
+check "and the lock's takes and its longest hold" measured_lock
+histograms() {
+	python3 -c "
+import json
+rows = {row['kind']: row for row in map(json.loads, open('$debugfs/histograms.json'))}
+assert {kind: row['count'] for kind, row in rows.items()} == dict(lazy=10, blocked=10, wait=10), rows
+for row in rows.values():
+	assert sum(count for _, _, count in row['buckets']) == row['count'], row
+	assert all(first < last == 2 * max(first, 2) for first, last, _ in row['buckets']), row
+	assert row['buckets'][0][0] <= row['min_ns'] and row['max_ns'] < row['buckets'][-1][1], row"
+}
+check "there is a histogram for each kind of interrupt, and for the waits" histograms
+drawn() { [ "$(grep -c '\*$' $debugfs/histograms)" -ge 3 ] && ! grep -v '\*$' $debugfs/histograms | grep -q ' ns to '; }
+check "and they are drawn" drawn
+deferred_and_held() {
+	echo 1 >$debugfs/latency && scenario 0 defer 10 && echo 0 >$debugfs/latency || return 1
+	grep -q '"kind":"deferred","count":10,' $debugfs/histograms.json
+}
+check "those that defer have one of their own" deferred_and_held
+raised_before() {
+	echo 1 >$debugfs/latency && raise late && stat_becomes latency_count 31 && echo 0 >$debugfs/latency || return 1
+	[ "$(stat latency_max_ns)" -ge 1000000000 ]
+}
+check "a handler can tell when its device raised the interrupt" raised_before
+# Whoever looks while interrupts come sees what was counted at one moment.
+consistent() {
+	local going=/tmp/lazyirq-going running result
+	: >$going
+	taskset -c 0 bash -c "while [ -e $going ]; do echo locked 50 >${test_debugfs}0/run || exit 1; done" &
+	running=$!
+	taskset -c 1 python3 -c "
+import json, time
+looks, counts, end = 0, set(), time.monotonic() + 60
+while len(counts) < 50:
+	assert time.monotonic() < end, f'{looks} looks, {len(counts)} different'
+	row = next(row for row in map(json.loads, open('$debugfs/interrupts.json')) if row['interrupts'])
+	parts = ('lazy', 'blocked', 'deferred', 'held', 'remembered', 'refused', 'threaded')
+	assert row['interrupts'] == sum(row[part] for part in parts), row
+	unfinished = row['blocked'] + row['deferred'] + row['held'] + row['remembered'] - row['resumed']
+	assert 0 <= unfinished <= 1, row
+	# First it meets the lock, then it is blocked.
+	assert row['blocked'] <= row['met_thread'] + row['reblocked'] <= row['blocked'] + 1, row
+	counts.add(row['interrupts'])
+	looks += 1"
+	result=$?
+	rm $going
+	wait $running && return $result
+}
+check "what is shown while interrupts come adds up" consistent
+came=$(stat interrupts)
 
 refused() { ! bash -c "echo '$1' >$2" 2>/dev/null; }
 one=$(ls -d $debugfs/*-lazy | head -n 1)
 check "nonsense for a reset is refused" refused nonsense $debugfs/interrupts
 check "so is very much of it" refused "$(printf '0%.0s' $(seq 100))" "$one/stats"
+check "and for the locks and the interrupt threads" eval 'refused 1 $debugfs/locks && refused "" $debugfs/ithreads'
 check "and nonsense for the latency switch" refused 2 $debugfs/latency
-kept() { stats_are interrupts 60 && [ "$(cat $debugfs/latency)" = 0 ]; }
+kept() { stats_are interrupts "$came" latency_count 31 && [ "$(cat $debugfs/latency)" = 0 ]; }
 check "nothing was lost by that" kept
-reset() { echo 0 >$debugfs/interrupts && stats_are interrupts 0 lazy 0 resumed 0 latency_count 0 latency_max_ns 0; }
+reset() {
+	echo 0 >$debugfs/interrupts && [ ! -s $debugfs/histograms ] &&
+		stats_are interrupts 0 lazy 0 resumed 0 latency_count 0 latency_max_ns 0 wait_count 0
+}
 check "writing 0 resets" reset
-check "the driver unloads" stop
+reset_others() {
+	echo 0 >$debugfs/locks && echo 0 >$debugfs/ithreads || return 1
+	awk 'NR > 1 && $2 + $3 + $4 + $5 + $6 + $8 > 0 { bad = 1 } END { exit bad }' $debugfs/locks &&
+		awk 'NR > 1 && $4 + $5 + $6 > 0 { bad = 1 } END { exit bad }' $debugfs/ithreads
+}
+check "also the locks' counts and the threads'" reset_others
+unlisted() { rmmod lazyirq_test && [ -z "$(cat $debugfs/locks $debugfs/ithreads $debugfs/interrupts)" ]; }
+check "with the driver, its locks, threads and interrupts go" unlisted
+check "the core unloads" rmmod lazyirq
 ktap_finished

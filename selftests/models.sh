@@ -10,12 +10,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 lock_cache
 export LAZYIRQ_CACHE=$cache
 "$scripts/setup"
-in_root=("$scripts/in-root" CARGO_HOME=/cache/cargo CARGO_TARGET_DIR=/cache/models)
-manifest=/src/selftests/models/Cargo.toml
-step "crates for the models" "check the network" \
-	"${in_root[@]}" cargo fetch --locked --manifest-path "$manifest" \
-	--target "$(uname -m)-unknown-linux-gnu"
-step "models" "see the log: the compiler's message is there" \
-	"${in_root[@]}" cargo test --locked --manifest-path "$manifest" --no-run --lib
+"$scripts/cargo-build" selftests/models --tests
 say "running the models, then broken ones: some minutes"
-exec "${in_root[@]}" python3 /src/selftests/models/run.py
+exec "$scripts/in-root" CARGO_HOME=/cache/cargo CARGO_TARGET_DIR=/cache/cargo-models \
+	python3 /src/selftests/models/run.py

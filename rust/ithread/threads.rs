@@ -3,13 +3,13 @@
 //! When there are ithreads: the kernel's per-CPU hotplug threads (smpboot), made when the first handler
 //! of an IPL is registered, gone with the last.
 
-use super::{cpu, park, run, setup, should_run, unpark, Boost};
+use super::{cpu, park, run, setup, should_run, unpark, Boost, Thread, Work};
 use crate::{
     bindings,
     ipl::Ipl,
     primitive::{Acquire, AtomicU32, Relaxed},
 };
-use core::{cell::UnsafeCell, ptr};
+use core::{cell::UnsafeCell, convert::Infallible, ptr};
 use kernel::{prelude::*, sync::global_lock};
 
 /// The description of one IPL's threads, which smpboot keeps in a list while they are there.
@@ -123,6 +123,60 @@ fn end_all(users: &mut [u32; Ipl::COUNT], levels: u32) {
     }
 }
 
+/// What an ithread has done since it was made, or since the last reset.
+pub(crate) struct Ithread {
+    pub(crate) cpu: u32,
+    pub(crate) ipl: usize,
+    pub(crate) pid: i32,
+    pub(crate) resumed: u64,
+    pub(crate) preempted: usize,
+    /// The most continuations that it has had to run at a time.
+    pub(crate) most: u32,
+}
+
+/// Calls `f` for each that there is. They do not end meanwhile. Thread, may sleep.
+fn each_work<E>(mut f: impl FnMut(u32, usize, &Work, Thread) -> Result<(), E>) -> Result<(), E> {
+    let _users = USERS.lock();
+    for id in 0..kernel::cpu::nr_cpu_ids() {
+        for (ipl, work) in cpu(id).work.iter().enumerate() {
+            let task = work.thread.load(Relaxed);
+            if !task.is_null() {
+                // INVARIANT: It ends under `USERS`.
+                f(id, ipl, work, Thread(task))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Calls `show` for each that there is. Thread, may sleep.
+pub(crate) fn each<E>(mut show: impl FnMut(&Ithread) -> Result<(), E>) -> Result<(), E> {
+    each_work(|cpu, ipl, work, thread| {
+        let resumed = work.resumed.get();
+        show(&Ithread {
+            cpu,
+            ipl,
+            pid: thread.pid(),
+            resumed,
+            preempted: thread
+                .preempted()
+                .wrapping_sub(work.preempted.load(Relaxed)),
+            most: work.runnable.most().max((resumed > 0).into()),
+        })
+    })
+}
+
+/// What is counted begins anew. Thread, may sleep.
+pub(crate) fn reset() {
+    let reset = |_, _, work: &Work, thread: Thread| {
+        work.resumed.reset();
+        work.preempted.store(thread.preempted(), Relaxed);
+        work.runnable.reset_most();
+        Ok::<(), Infallible>(())
+    };
+    let _ = each_work(reset);
+}
+
 /// Is the ithread there, and can it be given work?
 ///
 /// A CPU that goes offline before its ithread has run for the first time does not call `park`: so
@@ -144,6 +198,9 @@ unsafe extern "C" fn is_known(id: u32, ipl: u32) -> bool {
 unsafe extern "C" fn none_left(id: u32, ipl: u32) {
     let work = &cpu(id).work[ipl as usize];
     work.thread.store(ptr::null_mut(), Relaxed);
+    work.resumed.reset();
+    work.preempted.store(0, Relaxed);
+    work.runnable.reset_most();
     // SAFETY: Its ithread has ended.
     unsafe { work.runnable.open() };
     let moved = work.moved.swap(0, Acquire);

@@ -19,6 +19,7 @@ use crate::{
     ithread,
     slot::Head,
     sync::{
+        events,
         lender::{Lender, Lenders},
         raw::{Owner, RawLock},
         sleeper::{fifo_priority, priority_of},
@@ -62,10 +63,9 @@ extern "C" fn lazyirq_dispatched() {
 
 /// A lender has nothing to do any more, or is new.
 pub(super) fn lender_is_idle(lender: &'static Lender) {
-    let mut watched = WATCHED.lock();
-    lender.next_idle.set(watched.idle);
-    watched.idle = Some(lender);
-    if core::mem::take(&mut watched.short) {
+    let watched = WATCHED.lock();
+    lender.next_idle.set(watched.idle.replace(Some(lender)));
+    if watched.short.take() {
         dispatch();
     }
 }
@@ -82,10 +82,7 @@ impl Watched {
     fn next_action(&mut self) -> Option<Action> {
         self.collect();
         let mut again = false;
-        let mut link = self.first.get();
-        // SAFETY: By the type invariant.
-        while let Some(lock) = unsafe { link.as_ref() } {
-            link = lock.link.next();
+        for lock in self.locks() {
             let need = {
                 let mut turnstile = lock.turnstile.lock();
                 if turnstile.is_empty() || turnstile.is_settled() {
@@ -110,7 +107,7 @@ impl Watched {
     }
 
     /// What is to be done for those who wait for `lock`?
-    fn settle(&mut self, lock: &RawLock, need: u32) -> Verdict {
+    fn settle(&self, lock: &RawLock, need: u32) -> Verdict {
         let mut chain = Chain::new();
         match self.follow(lock, &mut chain) {
             End::Nobody => Verdict::Settled,
@@ -182,7 +179,7 @@ impl Watched {
     }
 
     /// The thread that owns `lock` is lent the priority.
-    fn lend(&mut self, lock: *const RawLock, owner: Owner, need: u32) -> Verdict {
+    fn lend(&self, lock: *const RawLock, owner: Owner, need: u32) -> Verdict {
         // SAFETY: By the type invariant.
         let lock = unsafe { &*lock };
         let mut turnstile = lock.turnstile.lock();
@@ -197,24 +194,28 @@ impl Watched {
             return Verdict::Settled;
         }
         if let Some(loan) = turnstile.loan {
-            return match loan.set_priority(need) {
-                true => Verdict::Act(Action::Raise(loan)),
-                false => Verdict::Settled,
-            };
+            if !loan.set_priority(need) {
+                return Verdict::Settled;
+            }
+            events::lends(lock, owner, need);
+            return Verdict::Act(Action::Raise(loan));
         }
-        let idle = self.idle;
-        self.idle = idle.and_then(|lender| lender.next_idle.take());
-        if self.idle.is_none() {
+        let idle = self.idle.get();
+        let next = idle.and_then(|lender| lender.next_idle.take());
+        self.idle.set(next);
+        if next.is_none() {
             // Beforehand, since making a thread takes others that are not urgent.
             Lenders::one_more();
         }
         let Some(lender) = idle else {
             // The next that is idle calls for the dispatcher.
-            self.short = true;
+            self.short.set(true);
             return Verdict::Settled;
         };
         let loan = Loan::new(lender, task, need);
         turnstile.loan = Some(loan);
+        turnstile.tally.lent += 1;
+        events::lends(lock, owner, need);
         Verdict::Act(Action::Lend(loan))
     }
 }
@@ -223,7 +224,7 @@ impl Watched {
 fn boost(lock: *const RawLock, owner: Owner, head: *const Head, need: u32) -> Verdict {
     // SAFETY: It is in the list, whose lock is held.
     let lock = unsafe { &*lock };
-    let turnstile = lock.turnstile.lock();
+    let mut turnstile = lock.turnstile.lock();
     if turnstile.is_empty() || lock.owner() != Some(owner) {
         return Verdict::Later;
     }
@@ -232,7 +233,11 @@ fn boost(lock: *const RawLock, owner: Owner, head: *const Head, need: u32) -> Ve
     let head = unsafe { &*head };
     match head.continuation.load().phase() {
         Phase::Queued | Phase::Running | Phase::Notified => match ithread::Boost::new(head, need) {
-            Some(boost) => Verdict::Act(Action::Boost(boost)),
+            Some(boost) => {
+                turnstile.tally.lent += 1;
+                events::lends(lock, owner, need);
+                Verdict::Act(Action::Boost(boost))
+            }
             None => Verdict::Settled,
         },
         // Still in the lazy path, or on its way into or out of a wait.

@@ -245,6 +245,7 @@ impl<T: ?Sized, Kind> Lock<T, Kind> {
     /// The running thread holds it.
     #[inline(always)]
     fn guard<A: Access>(&self, owner: Owner) -> Guard<'_, T, Kind, A> {
+        self.raw.taken();
         Guard {
             lock: self,
             owner,
@@ -277,6 +278,7 @@ impl<T: ?Sized, Kind> Lock<T, Kind> {
     #[inline(always)]
     fn irq_guard<'a, A: Access>(&'a self, irq: Interrupt<'a>) -> IrqGuard<'a, T, Kind, A> {
         self.map.handler_has(irq.head());
+        self.raw.taken();
         IrqGuard {
             lock: self,
             irq,

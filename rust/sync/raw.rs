@@ -22,10 +22,13 @@
 
 use crate::{
     primitive::{
-        const_fn, Acquire, AtomicUsize, Ordering, RawSpinGuard, RawSpinLock, Relaxed, Release,
+        const_fn, Acquire, AtomicU64, AtomicUsize, Ordering, RawSpinGuard, RawSpinLock, Relaxed,
+        Release,
     },
     releaser::{self, Batch},
     sync::{
+        events::{self, observed},
+        list::Links,
         turnstile::{Turnstile, Waiter},
         watch::{self, watch},
     },
@@ -79,12 +82,30 @@ impl Owner {
     }
 }
 
+/// What kind of owner a lock has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Holder {
+    Thread,
+    Handler,
+    Readers,
+}
+
+impl Holder {
+    fn of(word: usize) -> Self {
+        match word & (HANDLER | READERS) {
+            0 => Self::Thread,
+            HANDLER => Self::Handler,
+            _ => Self::Readers,
+        }
+    }
+}
+
 /// How taking a lock ended, or did not yet.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     Yes,
-    /// The waiter is in the turnstile.
-    Queued,
+    /// The waiter is in the turnstile, since such a one has the lock.
+    Queued(Holder),
     /// The owner-to-be owns it already.
     Deadlock,
 }
@@ -95,8 +116,9 @@ pub(crate) struct RawLock {
     pub(super) turnstile: RawSpinLock<Turnstile>,
     /// For reports.
     pub(super) name: &'static CStr,
-    /// In the list of locks that are watched.
-    pub(super) link: watch::Link,
+    pub(super) links: Links,
+    /// How often it was taken while times were measured.
+    pub(super) takes: AtomicU64,
 }
 
 impl RawLock {
@@ -106,7 +128,8 @@ impl RawLock {
                 word: AtomicUsize::new(0),
                 turnstile: RawSpinLock::new(Turnstile::new(), 0),
                 name,
-                link: watch::Link::new(),
+                links: Links::new(),
+                takes: AtomicU64::new(0),
             }
         }
     }
@@ -173,6 +196,14 @@ impl RawLock {
         }
     }
 
+    /// It has been taken.
+    #[inline(always)]
+    pub(super) fn taken(&self) {
+        if observed() {
+            events::is_taken(self);
+        }
+    }
+
     /// Does somebody wait? Any context; the answer may be out of date at once.
     #[inline]
     pub(super) fn has_waiters(&self) -> bool {
@@ -220,8 +251,12 @@ impl RawLock {
                     if word & WAITERS != 0 || self.exchange(word, word | WAITERS, Acquire).is_ok() {
                         // SAFETY: By the function's own requirement.
                         unsafe { turnstile.insert(waiter) };
+                        turnstile.tally.waits(waiter);
+                        if observed() {
+                            events::waits(self, waiter);
+                        }
                         watch(self, &mut turnstile);
-                        return Taken::Queued;
+                        return Taken::Queued(Holder::of(word));
                     }
                     continue;
                 }
@@ -269,6 +304,9 @@ impl RawLock {
     fn hand_over(&self, mut turnstile: RawSpinGuard<'_, Turnstile>, batch: Option<&Batch>) {
         match turnstile.heirs() {
             Some(heirs) => {
+                if observed() {
+                    events::hands_over(self, &mut turnstile, heirs.count);
+                }
                 let waiters = if heirs.more { WAITERS } else { 0 };
                 // Before they are granted it: then they own it. The `Release` pairs with the
                 // `Acquire` of readers that join them.
@@ -331,6 +369,9 @@ impl RawLock {
         // The `Release` pairs with the `Acquire` of who takes the lock next, and passes on what those
         // did who have released it so far.
         self.word.store(word + joining * READER | waiters, Release);
+        if joining > 0 && observed() {
+            events::hands_over(self, turnstile, joining);
+        }
         turnstile.grant(joining, None);
     }
 }

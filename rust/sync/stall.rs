@@ -11,6 +11,7 @@ use crate::{
     primitive::{AtomicBool, AtomicU64, Relaxed, SeqCst},
     slot::Head,
     sync::{
+        events,
         raw::RawLock,
         turnstile::Waiter,
         watch::{Watched, WATCHED},
@@ -29,9 +30,6 @@ static LIMIT: AtomicU64 = AtomicU64::new(0);
 
 /// The work is on its way.
 static DUE: AtomicBool = AtomicBool::new(false);
-
-/// In a waiter's `since`: it was reported.
-const REPORTED: u64 = u64::MAX;
 
 const NS_PER_MS: u64 = 1_000_000;
 
@@ -86,10 +84,10 @@ impl Watched {
                     continue;
                 };
                 waiter.waits_at(now);
-                if waiter.since.get() == REPORTED {
+                if waiter.is_reported() {
                     continue;
                 }
-                let waited = now.saturating_sub(waiter.since.get());
+                let waited = waiter.waited(now);
                 if waited >= limit {
                     return Found::Stall(Stall::new(lock, waiter, head, waited));
                 }
@@ -149,8 +147,10 @@ struct Stall {
 impl Stall {
     /// Both locks are held. So the waiter, its handler and whoever owns the lock are there.
     fn new(lock: &RawLock, waiter: &Waiter, head: &Head, waited: u64) -> Self {
-        waiter.since.set(REPORTED);
-        head.stats.counters.stalled.add(1);
+        waiter.set_reported();
+        let ms = waited / NS_PER_MS;
+        head.stats.stalls(lock.name, ms);
+        events::stalls(head, lock, ms);
         let holder = match lock.owner().map(|owner| owner.address()) {
             // SAFETY: It owns the lock, and cannot release it now: so it is alive.
             Some(Ok(slot)) => Holder::Handler(Name::of(unsafe { &*(slot as *const Head) })),
@@ -161,7 +161,7 @@ impl Stall {
         Self {
             handler: Name::of(head),
             lock: lock.name,
-            ms: waited / NS_PER_MS,
+            ms,
             awaited: head.continuation.load().is_refusing(),
             holder,
             _rcu: rcu::read_lock(),

@@ -13,6 +13,7 @@ use crate::{
     releaser::Batch,
     slot::Head,
     sync::{
+        events::Tally,
         lend::Loan,
         raw::Owner,
         sleeper::{fifo_priority, Sleeper},
@@ -56,8 +57,8 @@ pub(super) struct Waiter {
     /// Its priority, or above all others once it has been overtaken too often.
     order: Cell<u32>,
     overtaken: Cell<u32>,
-    /// When it was seen to wait, in nanoseconds; see `stall.rs`.
-    pub(super) since: Cell<u64>,
+    /// When it was seen to wait, in nanoseconds, and whether that was reported; see `stall.rs`.
+    since: Cell<u64>,
     sleeper: Sleeper,
     outcome: AtomicU32,
     _pin: PhantomPinned,
@@ -97,11 +98,30 @@ impl Waiter {
         }
     }
 
-    /// A look has found it waiting.
+    /// It is seen to wait.
     pub(super) fn waits_at(&self, now: u64) {
         if self.since.get() == 0 {
             self.since.set(now);
         }
+    }
+
+    /// For how long it has been seen to wait; 0 if it was not.
+    pub(super) fn waited(&self, now: u64) -> u64 {
+        match self.since.get() & !Self::REPORTED {
+            0 => 0,
+            since => now.saturating_sub(since),
+        }
+    }
+
+    /// In `since`: its stall was reported.
+    const REPORTED: u64 = 1 << 63;
+
+    pub(super) fn is_reported(&self) -> bool {
+        self.since.get() & Self::REPORTED != 0
+    }
+
+    pub(super) fn set_reported(&self) {
+        self.since.set(self.since.get() | Self::REPORTED);
     }
 
     /// Ends the wait. Under the turnstile's lock, the waiter having left the turnstile. A handler is
@@ -142,6 +162,9 @@ pub(super) struct Turnstile {
     pub(super) loan: Option<Loan>,
     /// The lock is in the list of those that are watched for owners to lend to.
     pub(super) listed: bool,
+    /// It is in the list of those that somebody has waited for.
+    pub(super) known: bool,
+    pub(super) tally: Tally,
     /// `changes` when the timer last looked.
     pub(super) seen: u32,
     /// `changes` when the dispatcher had done what is to be done for these waiters.
@@ -159,6 +182,8 @@ impl Turnstile {
                 changes: 0,
                 loan: None,
                 listed: false,
+                known: false,
+                tally: Tally::NONE,
                 seen: 0,
                 settled: u32::MAX,
             }
@@ -308,6 +333,7 @@ impl Turnstile {
         let (next, shared) = unsafe { ((*waiter).next.get(), (*waiter).request.shared) };
         self.first.set(next);
         self.changed();
+        self.tally.goes_on();
         // SAFETY: It was in the turnstile until now.
         unsafe { Waiter::end(waiter, Outcome::Granted, batch) };
         shared

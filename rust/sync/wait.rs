@@ -6,6 +6,7 @@ use crate::{
     bindings,
     handler::Interrupt,
     sync::{
+        events::{self, observed},
         raw::{Owner, RawLock, Taken},
         sleeper::{handler_priority, thread_priority, Sleep, Sleeper},
         turnstile::{Outcome, Request, Waiter},
@@ -29,7 +30,7 @@ pub(super) fn thread(raw: &RawLock, shared: bool, interruptible: bool) -> Result
     // SAFETY: Both lie on this stack until the wait is over.
     match unsafe { raw.take_or_queue(&waiter) } {
         Taken::Yes => return Ok(()),
-        Taken::Queued => (),
+        Taken::Queued(_) => (),
         Taken::Deadlock => {
             report_thread(raw);
             if interruptible {
@@ -74,6 +75,9 @@ pub(super) fn handler_has(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) -> bo
 
 #[inline]
 fn over(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) {
+    if observed() {
+        events::has_waited(irq.head(), waiter);
+    }
     irq.head().waits.set(irq.head().waits.get().wrapping_sub(1));
     *waiter = None;
 }
@@ -117,7 +121,8 @@ pub(super) unsafe fn handler(
     let new = waiter.insert(Waiter::new(request, Sleeper::Handler(head)));
     // SAFETY: By the function's own requirement; the handler is armed.
     let taken = unsafe { raw.take_or_queue(new) };
-    if matches!(taken, Taken::Queued) {
+    if let Taken::Queued(holder) = taken {
+        head.meets(raw.name, holder);
         head.waits.set(head.waits.get().wrapping_add(1));
         return false;
     }

@@ -12,33 +12,26 @@
 
 use crate::{
     bindings,
-    primitive::{AtomicBool, AtomicPtr, AtomicU64, Cell, RawSpinLock, Relaxed, SeqCst},
-    sync::{lend::dispatch, lender::Lender, raw::RawLock, stall, turnstile::Turnstile},
+    primitive::{AtomicBool, AtomicU64, Cell, RawSpinLock, Relaxed, SeqCst},
+    sync::{
+        known,
+        lend::dispatch,
+        lender::Lender,
+        list::{self, Added, List},
+        raw::RawLock,
+        stall,
+        turnstile::Turnstile,
+    },
 };
-use core::ptr;
-
-/// A lock's place in the list. It belongs to whoever adds the lock, and then to the list.
-pub(crate) struct Link(Cell<*const RawLock>);
-
-impl Link {
-    pub(super) const fn new() -> Self {
-        Self(Cell::new(ptr::null()))
-    }
-
-    /// The next lock in the list. With the list's lock held.
-    pub(super) fn next(&self) -> *const RawLock {
-        self.0.get()
-    }
-}
 
 /// Locks that were added to the list since it was last looked through.
-static ADDED: AtomicPtr<RawLock> = AtomicPtr::new(ptr::null_mut());
+static ADDED: Added<{ list::WATCHED }> = Added::new();
 
 pub(super) static WATCHED: RawSpinLock<Watched> = RawSpinLock::new(
     Watched {
-        first: Cell::new(ptr::null()),
-        idle: None,
-        short: false,
+        list: List::new(),
+        idle: Cell::new(None),
+        short: Cell::new(false),
     },
     1,
 );
@@ -62,7 +55,8 @@ pub(super) fn set_delay(us: u32) {
 pub(super) fn watch(lock: &RawLock, turnstile: &mut Turnstile) {
     if !turnstile.listed {
         turnstile.listed = true;
-        add(lock);
+        known::learn(lock, turnstile);
+        ADDED.add(lock);
     }
     // Without a delay one is due only while something is in motion.
     if !DUE.load(SeqCst) {
@@ -75,21 +69,6 @@ fn look_soon() {
     match INTERVAL.load(Relaxed) {
         0 => dispatch(),
         interval => look_in(interval),
-    }
-}
-
-#[cold]
-fn add(lock: &RawLock) {
-    let lock_ptr = ptr::from_ref(lock).cast_mut();
-    // `SeqCst` here and below: either the look that is due sees the lock, or it is found to be over
-    // here, and another one set.
-    let mut first = ADDED.load(Relaxed);
-    loop {
-        lock.link.0.set(first);
-        match ADDED.compare_exchange_weak(first, lock_ptr, SeqCst, Relaxed) {
-            Ok(_) => return,
-            Err(now) => first = now,
-        }
     }
 }
 
@@ -111,12 +90,14 @@ pub(super) fn forget(lock: &RawLock) {
     if lock.turnstile.lock().listed {
         WATCHED.lock().sweep();
     }
+    known::forget(lock);
 }
 
 /// A module is going, its static locks with it.
 #[no_mangle]
-extern "C" fn lazyirq_module_goes() {
+extern "C" fn lazyirq_module_goes(module: *mut bindings::module) {
     WATCHED.lock().sweep();
+    known::forget_module(module);
 }
 
 /// The timer. Hard IRQ.
@@ -148,15 +129,12 @@ struct Found {
 
 /// The locks that had waiters when they were last looked at, and the lenders that have nothing to do.
 ///
-/// # Invariants
-///
-/// The locks in the list are alive: each stays in it only while it is marked as listed, and a lock
-/// that goes away takes itself out.
+/// A lock stays in the list only while it is marked as listed.
 pub(super) struct Watched {
-    pub(super) first: Cell<*const RawLock>,
-    pub(super) idle: Option<&'static Lender>,
+    list: List<{ list::WATCHED }>,
+    pub(super) idle: Cell<Option<&'static Lender>>,
     /// A lender was missing.
-    pub(super) short: bool,
+    pub(super) short: Cell<bool>,
 }
 
 // SAFETY: Under the list's lock.
@@ -165,23 +143,11 @@ unsafe impl Send for Watched {}
 impl Watched {
     /// Takes in the locks that were added.
     pub(super) fn collect(&mut self) {
-        let mut added = ADDED.swap(ptr::null_mut(), SeqCst).cast_const();
-        // SAFETY: By the type invariant.
-        while let Some(lock) = unsafe { added.as_ref() } {
-            let next = lock.link.0.replace(self.first.get());
-            self.first.set(added);
-            added = next;
-        }
+        self.list.collect(&ADDED);
     }
 
     pub(super) fn locks(&self) -> impl Iterator<Item = &RawLock> {
-        let mut link = &self.first;
-        core::iter::from_fn(move || {
-            // SAFETY: By the type invariant.
-            let lock = unsafe { link.get().as_ref() }?;
-            link = &lock.link.0;
-            Some(lock)
-        })
+        self.list.iter()
     }
 
     /// Takes out the locks without waiters, and looks at the others.
@@ -190,15 +156,12 @@ impl Watched {
         let mut found = Found::default();
         // SAFETY: Any context.
         let now = unsafe { bindings::ktime_get_mono_fast_ns() };
-        let mut link = &self.first;
-        // SAFETY: By the type invariant.
-        while let Some(lock) = unsafe { link.get().as_ref() } {
+        self.list.retain(|lock| {
             let mut turnstile = lock.turnstile.lock();
             if turnstile.is_empty() {
-                link.set(lock.link.0.get());
                 // Once this is seen, the lock may be gone.
                 turnstile.listed = false;
-                continue;
+                return false;
             }
             turnstile.iter().for_each(|waiter| waiter.waits_at(now));
             found.waiting = true;
@@ -208,8 +171,8 @@ impl Watched {
             } else if !turnstile.is_settled() {
                 found.stuck = true;
             }
-            link = &lock.link.0;
-        }
+            true
+        });
         found
     }
 

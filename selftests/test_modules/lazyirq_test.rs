@@ -67,6 +67,8 @@ enum Mode {
     Busy,
     /// Defers, and sleeps, as it must not.
     Sleep,
+    /// Says that its device raised the interrupt a second ago.
+    Late,
 }
 
 impl Mode {
@@ -80,6 +82,7 @@ impl Mode {
             "foreign" => Mode::Foreign,
             "busy" => Mode::Busy,
             "sleep" => Mode::Sleep,
+            "late" => Mode::Late,
             _ => return Err(EINVAL),
         })
     }
@@ -270,6 +273,9 @@ impl Handler for Traced {
         bar.write32(status, IRQ_ACK);
         let mode = this.mode.load(SeqCst);
         let is = |other: Mode| mode == other as u32;
+        if is(Mode::Late) {
+            irq.raised_at(Instant::<Monotonic>::now() - Delta::from_secs(1));
+        }
         if is(Mode::Foreign) {
             this.step(b'D');
             return IrqReturn::None;

@@ -43,6 +43,7 @@ macro_rules! atomic {
 }
 
 atomic!(AtomicU32, u32);
+atomic!(AtomicU64, u64);
 atomic!(AtomicUsize, usize);
 atomic!(AtomicPtr<T>, *mut T);
 

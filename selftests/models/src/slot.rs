@@ -9,13 +9,14 @@ use crate::{
     primitive::Cell,
     releaser::Batch,
     runqueue::{self, RunQueue},
-    sync::Sleep,
+    sync::{Holder, Sleep},
 };
 use loom::{
     cell::UnsafeCell,
     sync::{atomic::AtomicBool, Mutex},
 };
 use std::{
+    ffi::CStr,
     future::Future,
     marker::PhantomData,
     mem::transmute,
@@ -122,6 +123,8 @@ impl Head {
     pub(crate) fn ipl(&self) -> usize {
         self.continuation.ipl()
     }
+
+    pub(crate) fn meets(&self, _: &'static CStr, _: Holder) {}
 
     pub(crate) fn arm(&self) -> Phase {
         self.continuation.arm()

@@ -9,7 +9,9 @@ mod turnstile;
 #[path = "../../../rust/sync/wait.rs"]
 mod wait;
 
+mod events;
 mod lend;
+mod list;
 mod lock;
 mod sleeper;
 mod watch;
@@ -20,5 +22,5 @@ mod models;
 mod order;
 
 pub(crate) use lock::Lock;
-pub(crate) use raw::Owner;
+pub(crate) use raw::{Holder, Owner};
 pub(crate) use sleeper::Sleep;

@@ -4,14 +4,6 @@
 
 use crate::sync::{raw::RawLock, turnstile::Turnstile};
 
-pub(crate) struct Link;
-
-impl Link {
-    pub(super) fn new() -> Self {
-        Self
-    }
-}
-
 pub(super) fn watch(_: &RawLock, _: &mut Turnstile) {}
 
 pub(super) fn forget(_: &RawLock) {}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Rows of named fields, as an aligned table or as JSON, an object a line.
+
+use kernel::fmt;
+
+/// What a field holds.
+#[derive(Clone, Copy)]
+pub(super) enum Value<'a> {
+    Number(u64),
+    /// A word out of few.
+    Word(&'a str),
+    /// A name, or none.
+    Name(Option<&'a str>),
+}
+
+impl Value<'_> {
+    /// How wide its column is, unless the heading is wider.
+    fn width(self) -> usize {
+        match self {
+            Value::Number(_) => 6,
+            Value::Word(_) => 9,
+            Value::Name(_) => 20,
+        }
+    }
+}
+
+/// Names to the left, numbers to the right. A field is never empty, so that columns can be counted.
+impl core::fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Number(number) => core::fmt::Display::fmt(number, f),
+            Value::Word(text) | Value::Name(Some(text)) => f.pad(text),
+            Value::Name(None) => f.pad("-"),
+        }
+    }
+}
+
+/// Takes a field and its name.
+pub(super) type Field<'a> = dyn FnMut(&str, Value<'_>) -> fmt::Result + 'a;
+
+/// A row of a table: the same fields for all.
+pub(super) trait Row {
+    fn fields(&self, field: &mut Field<'_>) -> fmt::Result;
+}
+
+/// Prints rows as a table.
+pub(super) struct Table<'a, 'b> {
+    f: &'a mut fmt::Formatter<'b>,
+    headed: bool,
+}
+
+impl<'a, 'b> Table<'a, 'b> {
+    pub(super) fn new(f: &'a mut fmt::Formatter<'b>) -> Self {
+        Self { f, headed: false }
+    }
+
+    pub(super) fn row(&mut self, row: &dyn Row) -> fmt::Result {
+        if !core::mem::replace(&mut self.headed, true) {
+            row.fields(&mut |name, value| self.cell(name, value, Value::Word(name)))?;
+            writeln!(self.f)?;
+        }
+        row.fields(&mut |name, value| self.cell(name, value, value))?;
+        writeln!(self.f)
+    }
+
+    /// Shows something in the column that is for such values.
+    fn cell(&mut self, heading: &str, value: Value<'_>, shown: Value<'_>) -> fmt::Result {
+        let width = heading.len().max(value.width());
+        match value {
+            Value::Number(_) => write!(self.f, "{shown:>width$} "),
+            _ => write!(self.f, "{shown:<width$} "),
+        }
+    }
+}
+
+/// Prints one row, a field a line.
+pub(super) fn list(f: &mut fmt::Formatter<'_>, row: &dyn Row) -> fmt::Result {
+    row.fields(&mut |name, value| writeln!(f, "{name:<20} {value}"))
+}
+
+/// Prints one row as a JSON object, without its end: more fields may follow.
+pub(super) fn open_object(f: &mut fmt::Formatter<'_>, row: &dyn Row) -> fmt::Result {
+    let mut separator = '{';
+    row.fields(&mut |name, value| {
+        write!(f, "{separator}\"{name}\":")?;
+        separator = ',';
+        match value {
+            Value::Number(number) => write!(f, "{number}"),
+            Value::Word(text) => string(f, text),
+            Value::Name(text) => string(f, text.unwrap_or("")),
+        }
+    })
+}
+
+/// Prints one row as a line with a JSON object.
+pub(super) fn object(f: &mut fmt::Formatter<'_>, row: &dyn Row) -> fmt::Result {
+    open_object(f, row)?;
+    writeln!(f, "}}")
+}
+
+/// Prints a text as a JSON string.
+pub(super) fn string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    write!(f, "\"")?;
+    text.chars().try_for_each(|c| match c {
+        '"' | '\\' => write!(f, "\\{c}"),
+        '\0'..' ' => write!(f, "\\u{:04x}", c as u32),
+        _ => write!(f, "{c}"),
+    })?;
+    write!(f, "\"")
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Times, counted by their logarithm.
+//!
+//! A power of two is divided into [`PARTS`], so that a percentile is known to a quarter of it; the
+//! histograms that are shown have a line for each power of two.
+
+use crate::primitive::{AtomicU64, Relaxed};
+use core::array;
+
+/// Of each power of two.
+const PARTS: usize = 4;
+/// Up to four minutes. What took longer is in the last one.
+const BUCKETS: usize = 37 * PARTS;
+
+/// How often something took how long, in nanoseconds. It has one writer at a time.
+pub(crate) struct Histogram {
+    buckets: [AtomicU64; BUCKETS],
+    sum: AtomicU64,
+    min: AtomicU64,
+    max: AtomicU64,
+}
+
+/// Nanoseconds; all zero if nothing was measured.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Summary {
+    pub(crate) count: u64,
+    pub(crate) min: u64,
+    pub(crate) mean: u64,
+    pub(crate) max: u64,
+    /// What half of them did not exceed, to a quarter of it. So the next two.
+    pub(crate) p50: u64,
+    pub(crate) p99: u64,
+    pub(crate) p999: u64,
+}
+
+/// A line of a histogram: so many took `from` nanoseconds or longer, and less than `to`.
+pub(crate) struct Line {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) count: u64,
+}
+
+fn bucket_of(ns: u64) -> usize {
+    let exponent = ns.checked_ilog2().unwrap_or(0) as usize;
+    let bucket = match exponent {
+        0 | 1 => ns as usize,
+        _ => (exponent - 1) * PARTS + (ns >> (exponent - 2)) as usize % PARTS,
+    };
+    bucket.min(BUCKETS - 1)
+}
+
+/// Where a bucket begins; it ends where the next one does.
+fn start_of(bucket: usize) -> u64 {
+    match bucket / PARTS {
+        0 => bucket as u64,
+        power => ((PARTS + bucket % PARTS) as u64) << (power - 1),
+    }
+}
+
+impl Histogram {
+    pub(crate) fn new() -> Self {
+        Self {
+            buckets: array::from_fn(|_| AtomicU64::new(0)),
+            sum: AtomicU64::new(0),
+            min: AtomicU64::new(u64::MAX),
+            max: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn record(&self, ns: u64) {
+        let add = |value: &AtomicU64, n| value.store(value.load(Relaxed).wrapping_add(n), Relaxed);
+        add(&self.buckets[bucket_of(ns)], 1);
+        add(&self.sum, ns);
+        self.min.store(ns.min(self.min.load(Relaxed)), Relaxed);
+        self.max.store(ns.max(self.max.load(Relaxed)), Relaxed);
+    }
+
+    /// The writer's.
+    pub(crate) fn clear(&self) {
+        self.buckets
+            .iter()
+            .for_each(|bucket| bucket.store(0, Relaxed));
+        self.sum.store(0, Relaxed);
+        self.max.store(0, Relaxed);
+        self.min.store(u64::MAX, Relaxed);
+    }
+
+    fn count(&self) -> u64 {
+        let counts = self.buckets.iter().map(|bucket| bucket.load(Relaxed));
+        counts.fold(0, u64::wrapping_add)
+    }
+
+    pub(crate) fn lines(&self) -> impl Iterator<Item = Line> + '_ {
+        self.buckets
+            .chunks(PARTS)
+            .enumerate()
+            .map(|(power, parts)| Line {
+                from: start_of(power * PARTS),
+                to: start_of((power + 1) * PARTS),
+                count: parts.iter().map(|part| part.load(Relaxed)).sum(),
+            })
+            .filter(|line| line.count > 0)
+    }
+}
+
+impl Summary {
+    /// Of several, taken together.
+    pub(crate) fn of(histograms: &[Histogram]) -> Self {
+        let count: u64 = histograms.iter().map(Histogram::count).sum();
+        if count == 0 {
+            return Self::default();
+        }
+        let each = |value: fn(&Histogram) -> &AtomicU64| {
+            histograms.iter().map(move |h| value(h).load(Relaxed))
+        };
+        let sum = each(|h| &h.sum).fold(0, u64::wrapping_add);
+        let max = each(|h| &h.max).max().unwrap_or(0);
+        // What that many of a thousand did not exceed.
+        let percentile = |thousandths: u64| {
+            let rank = count.saturating_mul(thousandths).div_ceil(1000);
+            let mut seen = 0;
+            for bucket in 0..BUCKETS - 1 {
+                seen += histograms
+                    .iter()
+                    .map(|h| h.buckets[bucket].load(Relaxed))
+                    .sum::<u64>();
+                if seen >= rank {
+                    return (start_of(bucket + 1) - 1).min(max);
+                }
+            }
+            max
+        };
+        Self {
+            count,
+            min: each(|h| &h.min).min().unwrap_or(0),
+            mean: sum / count,
+            max,
+            p50: percentile(500),
+            p99: percentile(990),
+            p999: percentile(999),
+        }
+    }
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can be watched while it happens: the tracepoints, and how long things take.
+//!
+//! All of it is behind one static key: where nothing is watched, each place costs a NOP. The key is on
+//! while a tracepoint is, or times are measured; what is called then asks by itself which of them it is.
+//! The times are histograms, which a registration gets when they are first measured.
+
+use crate::{
+    bindings,
+    histogram::{Histogram, Summary},
+    primitive::{Acquire, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Relaxed, Release},
+    slot::Head,
+};
+use core::ptr;
+use kernel::{prelude::*, time::Delta};
+
+/// Is anything watched? A NOP while nothing is.
+#[inline(always)]
+pub(crate) fn observed() -> bool {
+    // SAFETY: `lazyirq_keys.observed` is a static key, defined in trace.c.
+    unsafe {
+        kernel::jump_label::static_branch_unlikely!(
+            bindings::lazyirq_keys,
+            bindings::lazyirq_key_set,
+            observed
+        )
+    }
+}
+
+static MEASURING: AtomicBool = AtomicBool::new(false);
+
+/// Are times measured?
+pub(crate) fn measuring() -> bool {
+    MEASURING.load(Relaxed)
+}
+
+/// Switches the measuring on or off. Thread, may sleep, under a lock of the caller's.
+pub(crate) fn measure(on: bool) {
+    if MEASURING.swap(on, Relaxed) != on {
+        // SAFETY: Thread context; each call with true is undone by the next one, with false.
+        unsafe { bindings::lazyirq_observe(on) };
+    }
+}
+
+pub(crate) fn now() -> u64 {
+    // SAFETY: Safe in any context.
+    unsafe { bindings::ktime_get_mono_fast_ns() }
+}
+
+/// What took its time: a handler, from its interrupt until it was done, by what became of it; or a wait.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Lazy,
+    Blocked,
+    Deferred,
+    Held,
+    /// By the stock mechanism's thread.
+    Threaded,
+    /// From blocking on a lock until the handler goes on.
+    Wait,
+}
+
+/// The times of one interrupt.
+pub(crate) struct Times {
+    /// By [`Kind`].
+    histograms: [Histogram; Self::KINDS.len()],
+    /// To be cleared. That is the writer's work too: a reset only asks for it.
+    stale: AtomicBool,
+}
+
+impl Times {
+    /// The kinds' names.
+    const KINDS: [&str; 6] = ["lazy", "blocked", "deferred", "held", "threaded", "wait"];
+
+    fn new() -> Self {
+        Self {
+            histograms: core::array::from_fn(|_| Histogram::new()),
+            stale: AtomicBool::new(false),
+        }
+    }
+
+    fn record(&self, kind: usize, ns: u64) {
+        if self.stale.load(Relaxed) {
+            self.histograms.iter().for_each(Histogram::clear);
+            self.stale.store(false, Relaxed);
+        }
+        self.histograms[kind].record(ns);
+    }
+
+    /// Each kind's name and its histogram.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, &Histogram)> {
+        Self::KINDS.into_iter().zip(&self.histograms)
+    }
+
+    /// How long handlers took, whatever became of them.
+    pub(crate) fn latency(&self) -> Summary {
+        Summary::of(&self.histograms[..Kind::Wait as usize])
+    }
+
+    pub(crate) fn waits(&self) -> Summary {
+        Summary::of(&self.histograms[Kind::Wait as usize..])
+    }
+}
+
+/// Measures one interrupt. Written by one context at a time, as its counters are.
+pub(crate) struct Timer {
+    /// When the interrupt came whose handler is not done yet. 0: not known.
+    entry: AtomicU64,
+    kind: AtomicU32,
+    /// Null until they are measured for the first time.
+    times: AtomicPtr<Times>,
+}
+
+impl Timer {
+    pub(crate) fn new() -> Self {
+        Self {
+            entry: AtomicU64::new(0),
+            kind: AtomicU32::new(Kind::Lazy as u32),
+            times: AtomicPtr::new(ptr::null_mut()),
+        }
+    }
+
+    /// Times will be measured: makes room for them. Thread, may sleep; under the lock under which
+    /// `measure` is called.
+    pub(crate) fn prepare(&self) -> Result {
+        // It may have been switched off in the midst of one.
+        self.entry.store(0, Relaxed);
+        if self.times.load(Relaxed).is_null() {
+            let times = KBox::new(Times::new(), GFP_KERNEL)?;
+            // The `Release` shows what is in it to those who come by the pointer.
+            self.times.store(KBox::into_raw(times), Release);
+        }
+        Ok(())
+    }
+
+    /// What was measured, unless that has been reset.
+    pub(crate) fn times(&self) -> Option<&Times> {
+        self.room().filter(|times| !times.stale.load(Relaxed))
+    }
+
+    fn room(&self) -> Option<&Times> {
+        // SAFETY: It is null, or was made by `prepare` and is there until this is dropped.
+        unsafe { self.times.load(Acquire).as_ref() }
+    }
+
+    pub(crate) fn reset(&self) {
+        if let Some(times) = self.room() {
+            times.stale.store(true, Relaxed);
+        }
+    }
+
+    /// The interrupt has come.
+    #[cold]
+    pub(crate) fn start(&self, kind: Kind) {
+        // The first of several that one run of a stock thread answers.
+        if measuring() && self.entry.load(Relaxed) == 0 {
+            self.entry.store(now(), Relaxed);
+            self.become_kind(kind);
+        }
+    }
+
+    /// It was so long ago that the device raised the interrupt.
+    #[cold]
+    pub(crate) fn raised(&self, ago: Delta) {
+        if self.entry.load(Relaxed) != 0 {
+            let ago = ago.as_nanos().unsigned_abs();
+            self.entry.store(now().saturating_sub(ago).max(1), Relaxed);
+        }
+    }
+
+    fn become_kind(&self, kind: Kind) {
+        self.kind.store(kind as u32, Relaxed);
+    }
+
+    /// Its handler has waited for a lock for so long, and goes on. 0: not known.
+    #[cold]
+    pub(crate) fn has_waited(&self, ns: u64) {
+        if let Some(times) = self.room().filter(|_| ns != 0) {
+            times.record(Kind::Wait as usize, ns);
+        }
+    }
+
+    /// Its handler is done.
+    #[cold]
+    pub(crate) fn stop(&self) {
+        let entry = self.entry.load(Relaxed);
+        if entry == 0 {
+            return; // It was switched on after the entry, or is one that was remembered.
+        }
+        self.entry.store(0, Relaxed);
+        if let Some(times) = self.room() {
+            times.record(
+                self.kind.load(Relaxed) as usize,
+                now().saturating_sub(entry),
+            );
+        }
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let times = *self.times.get_mut();
+        if !times.is_null() {
+            // SAFETY: It was made of a box, in `prepare`, and nobody uses it any more.
+            drop(unsafe { KBox::from_raw(times) });
+        }
+    }
+}
+
+/// Who runs a handler. As in trace.h.
+#[derive(Clone, Copy)]
+pub(crate) enum By {
+    Lazy,
+    Releaser,
+    Ithread,
+}
+
+/// For the tracepoints.
+pub(crate) fn named(head: &Head) -> (u32, *const c_char) {
+    (head.irq(), head.stats.name.as_char_ptr())
+}
+
+/// A handler starts in the lazy path. Hard IRQ.
+#[cold]
+pub(crate) fn enters(head: &Head) {
+    head.stats.timer.start(Kind::Lazy);
+    let (irq, name) = named(head);
+    // SAFETY: A string; any context.
+    unsafe { bindings::lazyirq_trace_entry(irq, name, head.ipl() as u32) };
+}
+
+/// An interrupt may not take the lazy path: its handler will be started later, or again. Hard IRQ.
+#[cold]
+pub(crate) fn holds(head: &Head, again: bool) {
+    if !again {
+        head.stats.timer.start(Kind::Held);
+    }
+    let (irq, name) = named(head);
+    let (ipl, level) = (head.ipl() as u32, crate::percpu::level() as u32);
+    // SAFETY: As above.
+    unsafe { bindings::lazyirq_trace_hold(irq, name, ipl, level, again) };
+}
+
+/// The handler leaves the lazy path. Hard IRQ.
+#[cold]
+pub(crate) fn leaves_lazy_path(head: &Head, deferred: bool) {
+    let kind = if deferred {
+        Kind::Deferred
+    } else {
+        Kind::Blocked
+    };
+    head.stats.timer.become_kind(kind);
+}
+
+/// The handler defers. Whoever runs it.
+#[cold]
+pub(crate) fn defers(head: &Head) {
+    let (irq, name) = named(head);
+    // SAFETY: As above.
+    unsafe { bindings::lazyirq_trace_defer(irq, name) };
+}
+
+/// The handler goes on, or starts. Whoever runs it.
+#[cold]
+pub(crate) fn resumes(head: &Head, by: By) {
+    let (irq, name) = named(head);
+    // SAFETY: As above.
+    unsafe { bindings::lazyirq_trace_resume(irq, name, by as u32) };
+}
+
+/// The handler is done. Whoever ran it.
+#[cold]
+pub(crate) fn is_done(head: &Head, by: By, ret: bindings::irqreturn_t) {
+    head.stats.timer.stop();
+    let (irq, name) = named(head);
+    let handled = ret != bindings::irqreturn::IRQ_NONE;
+    // SAFETY: As above.
+    unsafe { bindings::lazyirq_trace_done(irq, name, by as u32, handled) };
+}
+
+/// The handler is shut down. Whoever ran it.
+#[cold]
+pub(crate) fn is_illegal(head: &Head) {
+    let (irq, name) = named(head);
+    // SAFETY: As above.
+    unsafe { bindings::lazyirq_trace_illegal(irq, name) };
+}

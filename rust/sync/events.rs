@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can be [watched](crate::observe) of a lock: who waits for it, to whom it goes, and how long that
+//! takes. And what is counted of it, for whoever looks.
+
+pub(super) use crate::observe::observed;
+use crate::{
+    bindings,
+    observe::{measuring, named, now},
+    primitive::Relaxed,
+    slot::Head,
+    sync::{
+        raw::{Owner, RawLock},
+        turnstile::{Turnstile, Waiter},
+    },
+};
+use kernel::prelude::*;
+
+/// What is counted of a lock beside its turnstile's work. Under the turnstile's lock.
+#[derive(Clone, Copy)]
+pub(super) struct Tally {
+    /// Threads that have waited for it.
+    pub(super) threads: u64,
+    /// Handlers that have.
+    pub(super) handlers: u64,
+    /// How often it went from one to the next.
+    pub(super) handed_over: u64,
+    /// How often its owner was lent a priority.
+    pub(super) lent: u64,
+    /// The longest that a handler has waited for it, in nanoseconds, while times are measured.
+    pub(super) longest: u64,
+}
+
+impl Tally {
+    pub(super) const NONE: Self = Self {
+        threads: 0,
+        handlers: 0,
+        handed_over: 0,
+        lent: 0,
+        longest: 0,
+    };
+
+    /// One more waits. Neither overflows, in centuries.
+    #[inline]
+    pub(super) fn waits(&mut self, waiter: &Waiter) {
+        let count = match waiter.handler() {
+            Some(_) => &mut self.handlers,
+            None => &mut self.threads,
+        };
+        *count = count.wrapping_add(1);
+    }
+
+    /// The lock goes to one more.
+    #[inline]
+    pub(super) fn goes_on(&mut self) {
+        self.handed_over = self.handed_over.wrapping_add(1);
+    }
+}
+
+/// One who owns a lock or waits for it, for the tracepoints: a thread with its pid, or a handler with
+/// its interrupt's number.
+///
+/// # Safety
+///
+/// It is alive.
+pub(super) unsafe fn who(owner: Owner) -> (u32, u32) {
+    match owner.address() {
+        // SAFETY: By the requirement.
+        Ok(slot) => (1, unsafe { (*(slot as *const Head)).irq() }),
+        // SAFETY: By the requirement.
+        Err(task) => (0, unsafe { (*(task as *const bindings::task_struct)).pid }
+            as u32),
+    }
+}
+
+/// Somebody has taken it.
+#[cold]
+pub(super) fn is_taken(lock: &RawLock) {
+    if measuring() {
+        lock.takes.fetch_add(1, Relaxed);
+    }
+}
+
+/// The waiter has been put into the turnstile, whose lock is held.
+#[cold]
+pub(super) fn waits(lock: &RawLock, waiter: &Waiter) {
+    if measuring() {
+        waiter.waits_at(now());
+    }
+    let Some(head) = waiter.handler() else {
+        return;
+    };
+    let (owner, id) = match lock.owner() {
+        // SAFETY: With waiters, it cannot release the lock without the turnstile's lock.
+        Some(owner) => unsafe { who(owner) },
+        None => (2, lock.readers() as u32),
+    };
+    let (irq, name) = named(head);
+    // SAFETY: Strings; any context.
+    unsafe { bindings::lazyirq_trace_block(irq, name, lock.name.as_char_ptr(), owner, id) };
+}
+
+/// The lock goes to the first `count` waiters. The turnstile's lock is held.
+#[cold]
+pub(super) fn hands_over(lock: &RawLock, turnstile: &mut Turnstile, count: usize) {
+    let mut longest = 0;
+    for waiter in turnstile.iter().take(count) {
+        // SAFETY: It waits.
+        let (to, id) = unsafe { who(waiter.request.owner) };
+        // SAFETY: A string; any context.
+        unsafe { bindings::lazyirq_trace_hand_over(lock.name.as_char_ptr(), to, id) };
+        if measuring() && waiter.handler().is_some() {
+            longest = longest.max(waiter.waited(now()));
+        }
+    }
+    turnstile.tally.longest = longest.max(turnstile.tally.longest);
+}
+
+/// A handler's wait is over, and it goes on. Whoever runs it.
+#[cold]
+pub(super) fn has_waited(head: &Head, waiter: &Option<Waiter>) {
+    if let Some(waiter) = waiter.as_ref().filter(|_| measuring()) {
+        head.stats.timer.has_waited(waiter.waited(now()));
+    }
+}
+
+/// The lock's owner is lent a `SCHED_FIFO` priority. The turnstile's lock is held, so that the owner is
+/// alive.
+#[cold]
+pub(super) fn lends(lock: &RawLock, owner: Owner, priority: u32) {
+    // SAFETY: By the requirement.
+    let (to, id) = unsafe { who(owner) };
+    // SAFETY: A string; any context.
+    unsafe { bindings::lazyirq_trace_lend(lock.name.as_char_ptr(), to, id, priority) };
+}
+
+/// A handler has waited for the lock for that long, and it is reported. The turnstile's lock is held.
+#[cold]
+pub(super) fn stalls(head: &Head, lock: &RawLock, ms: u64) {
+    let (irq, name) = named(head);
+    // SAFETY: Strings; any context.
+    unsafe { bindings::lazyirq_trace_stall(irq, name, lock.name.as_char_ptr(), ms) };
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The locks that somebody has ever waited for: those whose counts are of interest.
+//!
+//! A lock is added when it gets its first waiter, and taken out when it is dropped, or when the module goes
+//! that its name is in. Locks are held in this order: the list's, one turnstile's.
+
+use crate::{
+    bindings,
+    primitive::{RawSpinLock, Relaxed},
+    sync::{
+        events::Tally,
+        list::{Added, List, KNOWN},
+        raw::RawLock,
+        turnstile::Turnstile,
+    },
+};
+use core::{ffi::CStr, ptr};
+use kernel::{prelude::*, sync::rcu};
+
+static ADDED: Added<KNOWN> = Added::new();
+static LIST: RawSpinLock<List<KNOWN>> = RawSpinLock::new(List::new(), 1);
+
+/// The lock has got a waiter. With its turnstile's lock held.
+#[cold]
+pub(super) fn learn(lock: &RawLock, turnstile: &mut Turnstile) {
+    if !turnstile.known {
+        turnstile.known = true;
+        ADDED.add(lock);
+    }
+}
+
+/// The lock goes away.
+pub(super) fn forget(lock: &RawLock) {
+    if lock.turnstile.lock().known {
+        forget_all(|other| ptr::eq(other, lock));
+    }
+}
+
+fn forget_all(goes: impl Fn(&RawLock) -> bool) {
+    let list = LIST.lock();
+    list.collect(&ADDED);
+    list.retain(|lock| !goes(lock));
+}
+
+/// A module is going, and with it its static locks, and the names of those that it has forgotten to drop.
+pub(super) fn forget_module(module: *mut bindings::module) {
+    // SAFETY: It is there.
+    forget_all(|lock| unsafe {
+        bindings::lazyirq_module_has(module, lock.name.as_char_ptr().cast())
+    });
+}
+
+/// What a lock's counts were at one moment.
+pub(crate) struct Known {
+    pub(crate) name: &'static CStr,
+    pub(crate) takes: u64,
+    pub(crate) threads: u64,
+    pub(crate) handlers: u64,
+    pub(crate) handed_over: u64,
+    pub(crate) lent: u64,
+    pub(crate) waiting: u64,
+    pub(crate) longest: u64,
+}
+
+impl Known {
+    fn of(lock: &RawLock) -> Self {
+        let turnstile = lock.turnstile.lock();
+        let tally = turnstile.tally;
+        Self {
+            name: lock.name,
+            takes: lock.takes.load(Relaxed),
+            threads: tally.threads,
+            handlers: tally.handlers,
+            handed_over: tally.handed_over,
+            lent: tally.lent,
+            waiting: turnstile.iter().count() as u64,
+            longest: tally.longest,
+        }
+    }
+}
+
+/// Calls `show` for each of them, in the order in which they were first waited for. Thread, may sleep.
+pub(crate) fn each<E>(show: impl FnMut(&Known) -> Result<(), E>) -> Result<Result<(), E>> {
+    let mut known = KVec::new();
+    // The names are in modules, whose memory goes after a grace period.
+    let _rcu = loop {
+        let count = {
+            let list = LIST.lock();
+            list.collect(&ADDED);
+            list.iter().count()
+        };
+        known.reserve(count, GFP_KERNEL)?;
+        let rcu = rcu::read_lock();
+        let list = LIST.lock();
+        list.collect(&ADDED);
+        if list.iter().count() > known.capacity() {
+            continue;
+        }
+        for lock in list.iter() {
+            // There is room.
+            let _ = known.push_within_capacity(Known::of(lock));
+        }
+        break rcu;
+    };
+    Ok(known.iter().rev().try_for_each(show))
+}
+
+/// All counts begin anew.
+pub(crate) fn reset() {
+    let list = LIST.lock();
+    list.collect(&ADDED);
+    for lock in list.iter() {
+        lock.turnstile.lock().tally = Tally::NONE;
+        lock.takes.store(0, Relaxed);
+    }
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Lists of locks. Anybody adds to one, in any context, without a lock; who has the list's own lock takes
+//! in what was added.
+
+use crate::{
+    primitive::{AtomicPtr, Cell, Relaxed, SeqCst},
+    sync::raw::RawLock,
+};
+use core::ptr;
+
+/// A lock's places in the lists, one for each. Each belongs to whoever adds the lock, and then to the list.
+pub(crate) struct Links([Cell<*const RawLock>; 2]);
+
+impl Links {
+    pub(super) const fn new() -> Self {
+        Self([const { Cell::new(ptr::null()) }; 2])
+    }
+}
+
+/// The locks that somebody waits for; see `watch.rs`.
+pub(super) const WATCHED: usize = 0;
+/// Those that somebody has ever waited for; see `known.rs`.
+pub(super) const KNOWN: usize = 1;
+
+/// Locks that were added to the list `LIST` since they were last taken in.
+pub(super) struct Added<const LIST: usize>(AtomicPtr<RawLock>);
+
+impl<const LIST: usize> Added<LIST> {
+    pub(super) const fn new() -> Self {
+        Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// The lock is in no such list, and nobody else adds it to one. Any context.
+    #[cold]
+    pub(super) fn add(&self, lock: &RawLock) {
+        let lock_ptr = ptr::from_ref(lock).cast_mut();
+        // `SeqCst` here and in `collect`: who adds a lock and then finds that a look is due, can rely
+        // on its being looked at.
+        let mut first = self.0.load(Relaxed);
+        loop {
+            lock.links.0[LIST].set(first);
+            match self
+                .0
+                .compare_exchange_weak(first, lock_ptr, SeqCst, Relaxed)
+            {
+                Ok(_) => return,
+                Err(now) => first = now,
+            }
+        }
+    }
+}
+
+/// A list of locks, under a lock of its own.
+///
+/// # Invariants
+///
+/// The locks in it are alive: a lock that goes away takes itself out.
+pub(super) struct List<const LIST: usize>(Cell<*const RawLock>);
+
+// SAFETY: Under the list's lock.
+unsafe impl<const LIST: usize> Send for List<LIST> {}
+
+impl<const LIST: usize> List<LIST> {
+    pub(super) const fn new() -> Self {
+        Self(Cell::new(ptr::null()))
+    }
+
+    /// Takes in the locks that were added.
+    pub(super) fn collect(&self, added: &Added<LIST>) {
+        let mut added = added.0.swap(ptr::null_mut(), SeqCst).cast_const();
+        // SAFETY: By the type invariant.
+        while let Some(lock) = unsafe { added.as_ref() } {
+            let next = lock.links.0[LIST].replace(self.0.get());
+            self.0.set(added);
+            added = next;
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &RawLock> {
+        let mut link = &self.0;
+        core::iter::from_fn(move || {
+            // SAFETY: By the type invariant.
+            let lock = unsafe { link.get().as_ref() }?;
+            link = &lock.links.0[LIST];
+            Some(lock)
+        })
+    }
+
+    /// Takes out those for which `stays` says false. Once it has said so, a lock may be gone.
+    pub(super) fn retain(&self, mut stays: impl FnMut(&RawLock) -> bool) {
+        let mut link = &self.0;
+        // SAFETY: By the type invariant.
+        while let Some(lock) = unsafe { link.get().as_ref() } {
+            let next = &lock.links.0[LIST];
+            let after = next.get();
+            if stays(lock) {
+                link = next;
+            } else {
+                link.set(after);
+            }
+        }
+    }
+}
