@@ -15,6 +15,8 @@ help:
 	@echo '  run              boot, and show lazyirq at work'
 	@echo '  test             run all tests on a stock kernel, and some on a debug kernel, which is built first;'
 	@echo '                   KERNEL=stock or KERNEL=debug: all, on that one; TESTS="a b": these'
+	@echo '  report           measure, and draw it: build/report.html'
+	@echo '  lazyirqstat      build that tool, into build/'
 	@echo '  models           check the locks and the state machine in models; no machine is booted'
 	@echo '  soak             everything at once, in an emulated machine that repeats itself: SEED=17 repeats a run;'
 	@echo '                   LENGTH=5 seconds, CPUS=2'
@@ -30,6 +32,7 @@ modules_install:
 	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' modules_install
 
 clean:
+	@rm -rf build
 	@if [ -e '$(KDIR)/Makefile' ]; then $(MAKE) -C '$(KDIR)' M='$(CURDIR)' clean; fi
 
 setup:
@@ -44,10 +47,16 @@ test:
 models:
 	@scripts/test models
 
+report:
+	@scripts/report
+
+lazyirqstat:
+	@scripts/lazyirqstat
+
 soak:
 	@scripts/soak
 
 distclean: clean
 	@scripts/distclean
 
-.PHONY: help modules modules_install clean setup run test models soak distclean
+.PHONY: help modules modules_install clean setup run test models report lazyirqstat soak distclean

@@ -4,6 +4,7 @@
 # there: one is served lazily, the other by the stock threaded mechanism.
 #   guest-run.sh          thousands of interrupts; the counters side by side
 #   guest-run.sh icount   the instruction counts side by side
+#   guest-run.sh report   all that report.py draws, time counted in instructions
 debugfs=/sys/kernel/debug/lazyirq
 fail() { echo "FAILED: $*"; exit 1; }
 cd /ko || fail "no modules"
@@ -45,7 +46,8 @@ served() {
 	done
 }
 
-counted() {
+# Leaves the instruction counts in /figures.
+count() {
 	rounds=1000
 	# The second time for what depends on who resumes; else it repeats the first.
 	for resume in releaser ithread; do
@@ -56,6 +58,11 @@ counted() {
 		rmmod lazyirq_bench
 	done
 	grep -E '^lazy .*(contended-|handler-1ms)' /figures-ithread | sed 's/^lazy/lazy-ithread/' | cat /figures-releaser - >/figures
+	[ -s /figures ] || fail "nothing was measured"
+}
+
+counted() {
+	count
 	echo "== instructions, minimum of $rounds, one CPU, all mechanisms in this boot =="
 	awk '
 	{ figure[$1, $2, $3, $4] = $6; order[$2, $3, $4]++ || (names[++n] = $2 SUBSEP $3 SUBSEP $4) }
@@ -91,8 +98,52 @@ counted() {
 			printf "%-22s %24s %49s\n", mechanisms[i], figure[mechanisms[i], "msi", "handler-1ms", "interrupt"],
 				figure[mechanisms[i], "msi", "handler-1ms", "thread"]
 	}' /figures
-	[ -s /figures ] || fail "nothing was measured"
 }
 
-if [ "${1:-}" = icount ]; then counted; else served; fi
+# Sections, each with a line before it that says which.
+reported() {
+	count
+	echo "report-section figures"
+	cat /figures
+	echo 1 >$debugfs/latency
+	insmod lazyirq_edu.ko irq=0 mechanism=2 || fail "lazyirq_edu.ko does not load"
+	for resume in releaser ithread; do
+		echo $resume >/sys/module/lazyirq/parameters/resume
+		echo 0 >$debugfs/interrupts
+		for node in /dev/lazyirq_edu0 /dev/lazyirq_edu1; do
+			for what in 2000 "1000 held"; do
+				echo "raise $what" >$node || fail "$node: raise $what"
+			done
+		done
+		echo "report-section histograms-$resume"
+		cat $debugfs/histograms.json
+		echo "report-section compare-$resume"
+		cat $debugfs/compare.json
+	done
+	echo 0 >$debugfs/latency
+	# One blocked interrupt. The time stamp counter counts instructions, too, and is shown to the last.
+	tracing=/sys/kernel/tracing
+	echo x86-tsc >$tracing/trace_clock
+	for resume in releaser ithread; do
+		echo $resume >/sys/module/lazyirq/parameters/resume
+		for event in lazyirq sched/sched_switch sched/sched_waking irq/irq_handler_entry irq/irq_handler_exit; do
+			echo 1 >$tracing/events/$event/enable
+		done
+		# The first ones find the caches of the tracer cold.
+		echo 'raise 20 held' >/dev/lazyirq_edu0
+		echo >$tracing/trace
+		echo 'raise 1 held' >/dev/lazyirq_edu0
+		echo 0 >$tracing/events/enable
+		echo "report-section trace-$resume"
+		cat $tracing/trace
+	done
+	echo "report-section end"
+	rmmod lazyirq_edu || fail "lazyirq_edu does not unload"
+}
+
+case ${1:-} in
+icount) counted ;;
+report) reported ;;
+*) served ;;
+esac
 rmmod lazyirq || fail "lazyirq does not unload"

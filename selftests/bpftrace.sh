@@ -1,0 +1,35 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# where: stock (the debug kernel has no BTF)
+# The example for bpftrace.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/driver.sh"
+
+ktap_print_header
+ktap_set_plan 5
+out=/tmp/lazyirq-bpftrace
+
+check "the driver loads" start
+check "the kernel has BTF" [ -e /sys/kernel/btf/vmlinux ]
+script=$(dirname "$0")/../samples/blocked.bt
+probes=$(grep -c '^rawtracepoint:' "$script")
+bpftrace "$script" >$out 2>&1 &
+tracer=$!
+# All its probes are, or it is dead.
+attached() { [ "$(ls -l /proc/$tracer/fd 2>/dev/null | grep -c bpf_link)" = "$probes" ] || ! kill -0 $tracer; }
+# The compiler of bpftrace takes its time in an emulated machine.
+attaches() {
+	local _
+	for _ in {1..12}; do within attached && break; done
+	kill -0 $tracer
+}
+check "samples/blocked.bt attaches" attaches
+scenario 0 plain 5 && scenario 0 locked 7
+blocked() {
+	kill -INT $tracer && wait $tracer
+	sed 's/^/# /' $out
+	grep -qF '@a_thread_had[lazyirq_test, a]: 7' $out && grep -qF '@us_until_the_releaser[lazyirq_test]:' $out
+}
+check "it counts the blocked handlers, by lock and owner, and how long they took" blocked
+check "the driver unloads" stop
+ktap_finished
