@@ -4,7 +4,7 @@
 # there: one is served lazily, the other by the stock threaded mechanism.
 #   guest-run.sh          thousands of interrupts; the counters side by side
 #   guest-run.sh icount   the instruction counts side by side
-#   guest-run.sh report   all that report.py draws, time counted in instructions
+#   guest-run.sh report   all that tools/report draws, time counted in instructions
 debugfs=/sys/kernel/debug/lazyirq
 fail() { echo "FAILED: $*"; exit 1; }
 cd /ko || fail "no modules"

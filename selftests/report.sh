@@ -39,7 +39,7 @@ self_contained() {
 check "the file is there, and refers to no other one" self_contained
 refused() {
 	head -n 70 "$cache/logs/report.txt" >"$cache/logs/report-cut.txt"
-	! python /src/scripts/report.py /cache/logs/report-cut.txt /tmp/report 2>"$cache/logs/report-cut.log" &&
+	! python /src/tools/report /cache/logs/report-cut.txt /tmp/report 2>"$cache/logs/report-cut.log" &&
 		sed 's/^/# /' "$cache/logs/report-cut.log" && grep -q 'no section' "$cache/logs/report-cut.log"
 }
 check "a run that was cut off is refused, with a reason" refused
