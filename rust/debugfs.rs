@@ -33,14 +33,14 @@ mod table;
 ///
 /// They are there for as long as this is: see [`Listed::new`].
 #[derive(Clone, Copy)]
-struct Row(*const Stats);
+struct Entry(*const Stats);
 
 // SAFETY: `Stats` is `Sync`.
-unsafe impl Send for Row {}
+unsafe impl Send for Entry {}
 // SAFETY: As above.
-unsafe impl Sync for Row {}
+unsafe impl Sync for Entry {}
 
-impl core::ops::Deref for Row {
+impl core::ops::Deref for Entry {
     type Target = Stats;
 
     fn deref(&self) -> &Stats {
@@ -52,7 +52,7 @@ impl core::ops::Deref for Row {
 struct List {
     root: Option<Dir>,
     /// The rows, with a number that tells directories of the same name apart.
-    rows: KVec<(Row, u32)>,
+    rows: KVec<(Entry, u32)>,
 }
 
 global_lock! {
@@ -64,7 +64,7 @@ global_lock! {
 ///
 /// # Invariants
 ///
-/// As for [`Row`].
+/// As for [`Entry`].
 struct Handler(*const Head);
 
 // SAFETY: Heads are `Sync`.
@@ -74,8 +74,8 @@ unsafe impl Sync for Handler {}
 
 /// An interrupt's place in debugfs. It is gone when this is dropped, and nobody reads it.
 pub(crate) struct Listed {
-    row: Row,
-    _stats: Pin<KBox<File<Row>>>,
+    row: Entry,
+    _stats: Pin<KBox<File<Entry>>>,
     _ipl: Option<Pin<KBox<File<Handler>>>>,
     _dir: Dir,
 }
@@ -88,9 +88,9 @@ impl Listed {
     /// `stats` stays where it is until this is dropped, and so does the `head` of a lazy interrupt.
     pub(crate) unsafe fn new(stats: &Stats, head: Option<&Head>) -> Result<Self> {
         // INVARIANT: By the requirement. So below.
-        let row = Row(stats);
+        let row = Entry(stats);
         let mut list = LIST.lock();
-        let same = |other: &Row| {
+        let same = |other: &Entry| {
             other.irq == row.irq && other.name == row.name && other.mechanism == row.mechanism
         };
         let number = list
@@ -212,14 +212,14 @@ fn wants_reset(reader: &mut UserSliceReader) -> Result {
 }
 
 /// A reset and a look at an interrupt do not come in each other's way: the list's lock.
-fn reset_one(row: &Row, reader: &mut UserSliceReader) -> Result {
+fn reset_one(row: &Entry, reader: &mut UserSliceReader) -> Result {
     wants_reset(reader)?;
     let _list = LIST.lock();
     row.reset();
     Ok(())
 }
 
-fn show_one(row: &Row, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn show_one(row: &Entry, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let _list = LIST.lock();
     table::list(f, &**row)
 }

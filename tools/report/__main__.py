@@ -203,7 +203,7 @@ def report(content):
 
 def main(arguments):
     if len(arguments) != 2:
-        print("usage: report.py INPUT OUTPUT_DIR", file=sys.stderr)
+        print("usage: report INPUT OUTPUT_DIR", file=sys.stderr)
         return 2
     try:
         files = report(Path(arguments[0]).read_text(encoding="utf-8", errors="replace"))
