@@ -56,7 +56,7 @@ struct List {
 }
 
 global_lock! {
-    // SAFETY: Initialised in `Files::new`, before the first registration.
+    // SAFETY: Initialised in `init`, before all else.
     unsafe(uninit) static LIST: Mutex<List> = List { root: None, rows: KVec::new() };
 }
 
@@ -89,6 +89,9 @@ impl Listed {
     pub(crate) unsafe fn new(stats: &Stats, head: Option<&Head>) -> Result<Self> {
         // INVARIANT: By the requirement. So below.
         let row = Entry(stats);
+        // Before the list's lock, so that they go after it if this fails: a file goes when nobody reads
+        // it, and who reads it may wait for that lock.
+        let (dir, stats, ipl);
         let mut list = LIST.lock();
         let same = |other: &Entry| {
             other.irq == row.irq && other.name == row.name && other.mechanism == row.mechanism
@@ -111,10 +114,10 @@ impl Listed {
             row.timer.prepare()?;
         }
         let root = list.root.as_ref().ok_or(ENODEV)?;
-        let dir = root.subdir(&name);
-        let stats = dir.read_write_callback_file(c"stats", row, &show_one, &reset_one);
-        let stats = KBox::pin_init(stats, GFP_KERNEL)?;
-        let ipl = match head {
+        dir = root.subdir(&name);
+        let file = dir.read_write_callback_file(c"stats", row, &show_one, &reset_one);
+        stats = KBox::pin_init(file, GFP_KERNEL)?;
+        ipl = match head {
             None => None,
             Some(head) => {
                 let file = dir.read_write_callback_file(c"ipl", Handler(head), &show_ipl, &set_ipl);
@@ -139,6 +142,20 @@ impl Drop for Listed {
     }
 }
 
+/// A module is going, and with it the names of its locks. Thread, may sleep.
+pub(crate) fn forget_names(goes: impl Fn(*const c_char) -> bool) {
+    let list = LIST.lock();
+    list.rows
+        .iter()
+        .for_each(|(row, _)| row.forget_names(&goes));
+}
+
+/// To be called first, once, from the module's init: modules may go from then on.
+pub(crate) fn init() {
+    // SAFETY: By the requirement.
+    unsafe { LIST.init() };
+}
+
 /// The files that are there as long as the module is.
 pub(crate) struct Files {
     _files: [Pin<KBox<File<()>>>; 11],
@@ -146,8 +163,6 @@ pub(crate) struct Files {
 
 impl Files {
     pub(crate) fn new() -> Result<Self> {
-        // SAFETY: Called once, from the module's init.
-        unsafe { LIST.init() };
         let root = Dir::new(c"lazyirq");
         macro_rules! file {
             ($init:expr) => {

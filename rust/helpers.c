@@ -174,18 +174,23 @@ bool lazyirq_line_in_use(unsigned int irq)
 	return irq_has_action(irq);
 }
 
-/* The CPU that the line's next interrupt is expected on. */
+/* The CPU that the line's next interrupt is expected on; 0 if there is no such line (any more). */
 unsigned int lazyirq_line_cpu(unsigned int irq)
 {
-	struct irq_data *data = irq_get_irq_data(irq);
 	const struct cpumask *mask;
+	struct irq_data *data;
+	unsigned int cpu;
 
+	/* A stock interrupt's line is not ours to keep. */
+	guard(rcu)();
+	data = irq_get_irq_data(irq);
 	if (!data)
 		return 0;
 	mask = irq_data_get_effective_affinity_mask(data);
 	if (cpumask_empty(mask))
 		mask = irq_data_get_affinity_mask(data);
-	return cpumask_first_and(mask, cpu_possible_mask);
+	cpu = cpumask_first_and(mask, cpu_possible_mask);
+	return cpu < nr_cpu_ids ? cpu : 0;
 }
 
 /* What a thread takes: the stock mechanism has one for each interrupt. */

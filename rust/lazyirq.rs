@@ -73,6 +73,7 @@ struct LazyIrq {
 
 impl kernel::Module for LazyIrq {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        debugfs::init();
         let ithreads = ithread::Ithreads::new()?;
         let lending = sync::Lending::new(
             module_parameters::boost_delay_us.value(),

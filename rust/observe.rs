@@ -35,7 +35,7 @@ pub(crate) fn measuring() -> bool {
     MEASURING.load(Relaxed)
 }
 
-/// Switches the measuring on or off. Thread, may sleep, under a lock of the caller's.
+/// Switches the measuring on or off. Thread, may sleep.
 pub(crate) fn measure(on: bool) {
     if MEASURING.swap(on, Relaxed) != on {
         // SAFETY: Thread context; each call with true is undone by the next one, with false.
@@ -164,7 +164,8 @@ impl Timer {
     #[cold]
     pub(crate) fn raised(&self, ago: Delta) {
         if self.entry.load(Relaxed) != 0 {
-            let ago = ago.as_nanos().unsigned_abs();
+            // One that is still to come is the device's clock's error.
+            let ago = u64::try_from(ago.as_nanos()).unwrap_or(0);
             self.entry.store(now().saturating_sub(ago).max(1), Relaxed);
         }
     }

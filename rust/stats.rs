@@ -50,13 +50,25 @@ impl Counter {
     }
 }
 
-/// A name to be shown: of a lock, set by whoever runs the handler. It is in a module that the handler's
-/// own module needs.
+/// A name to be shown: of a lock, set by whoever runs the handler.
+///
+/// # Invariants
+///
+/// It is null, or of a string in a module that is loaded: when one goes, so do its names (see
+/// `Name::forget`).
 pub(crate) struct Name(AtomicPtr<c_char>);
 
 impl Name {
     const fn none() -> Self {
         Self(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// A module is going.
+    fn forget(&self, goes: &impl Fn(*const c_char) -> bool) {
+        let name = self.0.load(Relaxed);
+        if !name.is_null() && goes(name) {
+            self.0.store(ptr::null_mut(), Relaxed);
+        }
     }
 
     fn set(&self, name: &'static CStr) {
@@ -65,7 +77,7 @@ impl Name {
 
     pub(crate) fn get(&self) -> Option<&'static CStr> {
         let name = self.0.load(Relaxed);
-        // SAFETY: It is null, or was made of such a string.
+        // SAFETY: By the type invariant. Who shows it keeps names from being forgotten meanwhile.
         (!name.is_null()).then(|| unsafe { CStr::from_char_ptr(name) })
     }
 }
@@ -270,6 +282,12 @@ impl Stats {
         self.counters.stalled.add(1);
         self.stall_lock.set(lock);
         self.stall_ms.store(ms, Relaxed);
+    }
+
+    /// The names for which `goes` says so are forgotten: their module is going.
+    pub(crate) fn forget_names(&self, goes: impl Fn(*const c_char) -> bool) {
+        self.met_lock.forget(&goes);
+        self.stall_lock.forget(&goes);
     }
 
     pub(crate) fn reset(&self) {

@@ -44,7 +44,12 @@ for intx in 0 1; do
 	check "$line: a thread holds the mutex" hold a 1
 	taskset -c 1 bash -c "echo a >${test_debugfs}0/hold" &
 	second=$!
-	asleep() { [ "$(awk '{ print $3 }' /proc/$second/stat)" = D ]; }
+	# In the lock, that is, and not on its way there.
+	asleep() {
+		local function
+		read -r function <"/proc/$second/wchan"
+		[[ $function == *lazyirq4sync4wait* ]]
+	}
 	check "$line: another waits for it" within asleep
 	raise plain
 	stat_becomes blocked $((rounds + 2))

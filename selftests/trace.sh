@@ -23,11 +23,15 @@ fresh() { reset && echo >$tracing/trace; }
 # What was traced of lazyirq, without who and when.
 traced() { sed -n 's/^.*: \('"$1"': .*\)$/\1/p' $tracing/trace; }
 all='\(entry\|block\|defer\|hold\|hand_over\|lend\|resume\|done\|stall\|illegal\)'
-# traced_is LINE...: all of it, but for what is lent, which depends on how long things take.
+# traced_is LINE...: all of it, but for what depends on how long things take.
 traced_is() {
-	local found
-	found=$(traced "$all" | grep -v '^lend:')
-	[ "$found" = "$(printf '%s\n' "$@")" ] && return
+	local found expected
+	expected=$(printf '%s\n' "$@")
+	same() {
+		found=$(traced "$all" | grep -vE '^(lend|stall):')
+		[ "$found" = "$expected" ]
+	}
+	within same && return
 	sed 's/^/# traced: /' <<<"$found"
 	return 1
 }
@@ -152,7 +156,7 @@ check "its events are gone" gone
 check "it loads again" start_here
 locks_go() {
 	handler 0 H && trace_has 'H.' && thread -c 1 A x0 h && trace_has Ah && handler 0 I x0 && traces block "$low lock=X0 .*" || return 1
-	go A && ended A && trace_has "I.'" && [ "$(wc -l <$debugfs/locks)" = 2 ] && rmmod lazyirq_locks && [ ! -s $debugfs/locks ]
+	go A && ended A && trace_has "I.'" && [ "$(wc -l <$debugfs/locks)" = 2 ] && rmmod lazyirq_locks && [ -z "$(cat $debugfs/locks)" ]
 }
 check "with the driver its locks go, which are statics" locks_go
 check "the core unloads with all events on" rmmod lazyirq

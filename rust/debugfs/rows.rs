@@ -23,7 +23,7 @@ impl Row for Stats {
         let counts = self.counters.snapshot();
         identity(self, field)?;
         field("ipl", Number(self.ipl.get().into()))?;
-        // SAFETY: The interrupt is requested.
+        // SAFETY: Thread context.
         let cpu = unsafe { bindings::lazyirq_line_cpu(self.irq) };
         field("cpu", Number(cpu.into()))?;
         field("interrupts", Number(counts.interrupts()))?;

@@ -6,7 +6,6 @@
 //! that its name is in. Locks are held in this order: the list's, one turnstile's.
 
 use crate::{
-    bindings,
     primitive::{RawSpinLock, Relaxed},
     sync::{
         events::Tally,
@@ -43,12 +42,10 @@ fn forget_all(goes: impl Fn(&RawLock) -> bool) {
     list.retain(|lock| !goes(lock));
 }
 
-/// A module is going, and with it its static locks, and the names of those that it has forgotten to drop.
-pub(super) fn forget_module(module: *mut bindings::module) {
-    // SAFETY: It is there.
-    forget_all(|lock| unsafe {
-        bindings::lazyirq_module_has(module, lock.name.as_char_ptr().cast())
-    });
+/// A module is going, and with it its static locks, and the names of those that it has forgotten to drop:
+/// those for whose name `goes` says so.
+pub(super) fn forget_module(goes: impl Fn(*const c_char) -> bool) {
+    forget_all(|lock| goes(lock.name.as_char_ptr()));
 }
 
 /// What a lock's counts were at one moment.
@@ -80,7 +77,7 @@ impl Known {
     }
 }
 
-/// Calls `show` for each of them, in the order in which they were first waited for. Thread, may sleep.
+/// Calls `show` for each of them. Thread, may sleep.
 pub(crate) fn each<E>(show: impl FnMut(&Known) -> Result<(), E>) -> Result<Result<(), E>> {
     let mut known = KVec::new();
     // The names are in modules, whose memory goes after a grace period.

@@ -23,6 +23,7 @@ use crate::{
         turnstile::Turnstile,
     },
 };
+use kernel::prelude::*;
 
 /// Locks that were added to the list since it was last looked through.
 static ADDED: Added<{ list::WATCHED }> = Added::new();
@@ -97,7 +98,10 @@ pub(super) fn forget(lock: &RawLock) {
 #[no_mangle]
 extern "C" fn lazyirq_module_goes(module: *mut bindings::module) {
     WATCHED.lock().sweep();
-    known::forget_module(module);
+    // SAFETY: The module is there.
+    let goes = |name: *const c_char| unsafe { bindings::lazyirq_module_has(module, name.cast()) };
+    known::forget_module(goes);
+    crate::debugfs::forget_names(goes);
 }
 
 /// The timer. Hard IRQ.

@@ -17,11 +17,14 @@ pub(crate) const IRQ_ACK: usize = 0x64;
 /// twenty seconds on an emulated debug kernel.
 pub(crate) const BOUND: Delta = Delta::from_secs(60);
 
+/// And if that is done without sleeping: after 21 seconds the kernel complains.
+const SPIN_BOUND: Delta = Delta::from_secs(15);
+
 /// Calls `f` until it is true, without sleeping: the interrupt may be for this CPU.
 pub(crate) fn spin_until(f: impl Fn() -> bool) -> bool {
     let start = Instant::<Monotonic>::now();
     while !f() {
-        if start.elapsed() > BOUND {
+        if start.elapsed() > SPIN_BOUND {
             return false;
         }
         core::hint::spin_loop();
