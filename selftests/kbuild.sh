@@ -28,7 +28,7 @@ check() {
 tree=$(mktemp -d)
 trap "rm -rf $tree" EXIT
 mkdir $tree/src
-(cd /src && tar -c --exclude=.git .) | tar -x -C $tree/src
+(cd /src && tar -c --exclude=.git --exclude=./build .) | tar -x -C $tree/src
 cd $tree/src
 find . -type f | sort >$tree/before
 check "make KDIR= builds" make KDIR=/kernel/build CC=x86_64-linux-gnu-gcc-14
