@@ -62,8 +62,7 @@ TRACE_EVENT_FN(block,
 	lazyirq_trace_on, lazyirq_trace_off
 );
 
-/* A handler defers. */
-TRACE_EVENT_FN(defer,
+DECLARE_EVENT_CLASS(interrupt,
 	TP_PROTO(unsigned int irq, const char *name),
 	TP_ARGS(irq, name),
 	TP_STRUCT__entry(
@@ -74,7 +73,13 @@ TRACE_EVENT_FN(defer,
 		__entry->irq = irq;
 		__assign_str(name);
 	),
-	TP_printk("irq=%u name=%s", __entry->irq, __get_str(name)),
+	TP_printk("irq=%u name=%s", __entry->irq, __get_str(name))
+);
+
+/* A handler defers. */
+DEFINE_EVENT_FN(interrupt, defer,
+	TP_PROTO(unsigned int irq, const char *name),
+	TP_ARGS(irq, name),
 	lazyirq_trace_on, lazyirq_trace_off
 );
 
@@ -205,18 +210,9 @@ TRACE_EVENT(stall,
 );
 
 /* A handler waits for what nothing would ever end, and is shut down. */
-TRACE_EVENT(illegal,
+DEFINE_EVENT(interrupt, illegal,
 	TP_PROTO(unsigned int irq, const char *name),
-	TP_ARGS(irq, name),
-	TP_STRUCT__entry(
-		__field(unsigned int, irq)
-		__string(name, name)
-	),
-	TP_fast_assign(
-		__entry->irq = irq;
-		__assign_str(name);
-	),
-	TP_printk("irq=%u name=%s", __entry->irq, __get_str(name))
+	TP_ARGS(irq, name)
 );
 
 #endif /* LAZYIRQ_TRACE_H */
