@@ -5,14 +5,7 @@
 //! Here is which files there are, and what may be written to them; what is shown is in [`rows`], and how
 //! in [`table`].
 
-use crate::{
-    histogram::{Histogram, Summary},
-    ipl::Ipl,
-    ithread, observe,
-    slot::Head,
-    stats::Stats,
-    sync,
-};
+use crate::{histogram::Seen, ipl::Ipl, ithread, observe, slot::Head, stats::Stats, sync};
 use kernel::{
     debugfs::{Dir, File},
     fmt,
@@ -337,19 +330,19 @@ fn show_compare_json(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 /// Calls `show` for each kind of interrupt that took some time, and for the waits.
-fn each_histogram(mut show: impl FnMut(&Took<'_>, &Histogram) -> fmt::Result) -> fmt::Result {
+fn each_histogram(mut show: impl FnMut(&Took<'_>, &Seen) -> fmt::Result) -> fmt::Result {
     for (row, _) in &LIST.lock().rows {
         let Some(times) = row.timer.times() else {
             continue;
         };
-        for (kind, histogram) in times.each() {
+        for (kind, seen) in times.each() {
             let took = Took {
                 stats: row,
                 kind,
-                summary: Summary::of(core::slice::from_ref(histogram)),
+                summary: seen.summary,
             };
             if took.summary.count > 0 {
-                show(&took, histogram)?;
+                show(&took, &seen)?;
             }
         }
     }
@@ -357,10 +350,10 @@ fn each_histogram(mut show: impl FnMut(&Took<'_>, &Histogram) -> fmt::Result) ->
 }
 
 fn show_histograms(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    each_histogram(|took, histogram| {
+    each_histogram(|took, seen| {
         Table::new(f).row(took)?;
-        let mut lines = histogram.lines();
-        let most = histogram.lines().map(|line| line.count).max();
+        let mut lines = seen.lines();
+        let most = seen.lines().map(|line| line.count).max();
         lines.try_for_each(|line| {
             let stars = line
                 .count
@@ -378,11 +371,11 @@ fn show_histograms(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 fn show_histograms_json(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    each_histogram(|took, histogram| {
+    each_histogram(|took, seen| {
         table::open_object(f, took)?;
         write!(f, ",\"buckets\":")?;
         let mut separator = '[';
-        for line in histogram.lines() {
+        for line in seen.lines() {
             write!(f, "{separator}[{},{},{}]", line.from, line.to, line.count)?;
             separator = ',';
         }

@@ -6,12 +6,14 @@
 //! histograms that are shown have a line for each power of two.
 
 use crate::primitive::{AtomicU64, Relaxed};
-use core::array;
+use kernel::prelude::*;
+use pin_init::init_array_from_fn;
 
 /// Of each power of two.
 const PARTS: usize = 4;
 /// Up to four minutes. What took longer is in the last one.
-const BUCKETS: usize = 37 * PARTS;
+const POWERS: usize = 37;
+const BUCKETS: usize = POWERS * PARTS;
 
 /// How often something took how long, in nanoseconds. It has one writer at a time.
 pub(crate) struct Histogram {
@@ -34,6 +36,12 @@ pub(crate) struct Summary {
     pub(crate) p999: u64,
 }
 
+/// A histogram as it was at one moment.
+pub(crate) struct Seen {
+    pub(crate) summary: Summary,
+    powers: [u64; POWERS],
+}
+
 /// A line of a histogram: so many took `from` nanoseconds or longer, and less than `to`.
 pub(crate) struct Line {
     pub(crate) from: u64,
@@ -50,22 +58,23 @@ fn bucket_of(ns: u64) -> usize {
     bucket.min(BUCKETS - 1)
 }
 
-/// Where a bucket begins; it ends where the next one does.
+/// Where a bucket begins; it ends where the next one does. The last one does not end.
 fn start_of(bucket: usize) -> u64 {
     match bucket / PARTS {
+        POWERS => u64::MAX,
         0 => bucket as u64,
         power => ((PARTS + bucket % PARTS) as u64) << (power - 1),
     }
 }
 
 impl Histogram {
-    pub(crate) fn new() -> Self {
-        Self {
-            buckets: array::from_fn(|_| AtomicU64::new(0)),
+    pub(crate) fn new() -> impl Init<Self> {
+        init!(Self {
+            buckets <- init_array_from_fn(|_| AtomicU64::new(0)),
             sum: AtomicU64::new(0),
             min: AtomicU64::new(u64::MAX),
             max: AtomicU64::new(0),
-        }
+        })
     }
 
     pub(crate) fn record(&self, ns: u64) {
@@ -91,21 +100,33 @@ impl Histogram {
         counts.fold(0, u64::wrapping_add)
     }
 
+    /// What is in it. The caller sees to it that nothing is recorded meanwhile.
+    pub(crate) fn look(&self) -> Seen {
+        let mut powers = [0; POWERS];
+        for (power, parts) in powers.iter_mut().zip(self.buckets.chunks(PARTS)) {
+            *power = parts.iter().map(|part| part.load(Relaxed)).sum();
+        }
+        Seen {
+            summary: Summary::of(core::slice::from_ref(self)),
+            powers,
+        }
+    }
+}
+
+impl Seen {
     pub(crate) fn lines(&self) -> impl Iterator<Item = Line> + '_ {
-        self.buckets
-            .chunks(PARTS)
-            .enumerate()
-            .map(|(power, parts)| Line {
-                from: start_of(power * PARTS),
-                to: start_of((power + 1) * PARTS),
-                count: parts.iter().map(|part| part.load(Relaxed)).sum(),
-            })
-            .filter(|line| line.count > 0)
+        let line = |(power, &count)| Line {
+            from: start_of(power * PARTS),
+            to: start_of((power + 1) * PARTS),
+            count,
+        };
+        let lines = self.powers.iter().enumerate().map(line);
+        lines.filter(|line| line.count > 0)
     }
 }
 
 impl Summary {
-    /// Of several, taken together.
+    /// Of several, taken together. The caller sees to it that nothing is recorded meanwhile.
     pub(crate) fn of(histograms: &[Histogram]) -> Self {
         let count: u64 = histograms.iter().map(Histogram::count).sum();
         if count == 0 {

@@ -71,8 +71,8 @@ static CPUS: AtomicPtr<Cpu> = AtomicPtr::new(ptr::null_mut());
 
 fn cpu(id: u32) -> &'static Cpu {
     // SAFETY: `CPUS` points to an element for each possible CPU from the module's start to its
-    // end, and lies within them: only handlers' registrations come here, and each keeps the
-    // module. `id` is the number of a CPU.
+    // end, and lies within them: what comes here are handlers, whose registrations keep the
+    // module, and the module's own files and timer. `id` is the number of a CPU.
     unsafe { &*CPUS.load(Relaxed).add(id as usize) }
 }
 

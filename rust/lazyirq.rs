@@ -27,6 +27,7 @@ mod percpu;
 mod primitive;
 mod releaser;
 mod runqueue;
+mod seqcount;
 mod slot;
 mod stats;
 mod stock;

@@ -8,12 +8,14 @@
 
 use crate::{
     bindings,
-    histogram::{Histogram, Summary},
+    histogram::{Histogram, Seen, Summary},
     primitive::{Acquire, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Relaxed, Release},
+    seqcount::SeqCount,
     slot::Head,
 };
 use core::ptr;
 use kernel::{prelude::*, time::Delta};
+use pin_init::init_array_from_fn;
 
 /// Is anything watched? A NOP while nothing is.
 #[inline(always)]
@@ -65,6 +67,7 @@ pub(crate) enum Kind {
 pub(crate) struct Times {
     /// By [`Kind`].
     histograms: [Histogram; Self::KINDS.len()],
+    recording: SeqCount,
     /// To be cleared. That is the writer's work too: a reset only asks for it.
     stale: AtomicBool,
 }
@@ -73,33 +76,37 @@ impl Times {
     /// The kinds' names.
     const KINDS: [&str; 6] = ["lazy", "blocked", "deferred", "held", "threaded", "wait"];
 
-    fn new() -> Self {
-        Self {
-            histograms: core::array::from_fn(|_| Histogram::new()),
+    fn new() -> impl Init<Self> {
+        init!(Self {
+            histograms <- init_array_from_fn(|_| Histogram::new()),
+            recording: SeqCount::default(),
             stale: AtomicBool::new(false),
-        }
+        })
     }
 
     fn record(&self, kind: usize, ns: u64) {
-        if self.stale.load(Relaxed) {
-            self.histograms.iter().for_each(Histogram::clear);
-            self.stale.store(false, Relaxed);
-        }
-        self.histograms[kind].record(ns);
+        self.recording.change(|| {
+            if self.stale.load(Relaxed) {
+                self.histograms.iter().for_each(Histogram::clear);
+                // Who sees this sees them cleared, or looks again.
+                self.stale.store(false, Release);
+            }
+            self.histograms[kind].record(ns);
+        });
     }
 
-    /// Each kind's name and its histogram.
-    pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, &Histogram)> {
-        Self::KINDS.into_iter().zip(&self.histograms)
+    /// Each kind's name and what was measured of it.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, Seen)> + '_ {
+        let seen = |histogram: &Histogram| self.recording.read(|| histogram.look());
+        Self::KINDS
+            .into_iter()
+            .zip(self.histograms.iter().map(seen))
     }
 
-    /// How long handlers took, whatever became of them.
-    pub(crate) fn latency(&self) -> Summary {
-        Summary::of(&self.histograms[..Kind::Wait as usize])
-    }
-
-    pub(crate) fn waits(&self) -> Summary {
-        Summary::of(&self.histograms[Kind::Wait as usize..])
+    /// How long handlers took, whatever became of them; and how long they waited for locks.
+    pub(crate) fn summaries(&self) -> [Summary; 2] {
+        let (latency, waits) = self.histograms.split_at(Kind::Wait as usize);
+        self.recording.read(|| [latency, waits].map(Summary::of))
     }
 }
 
@@ -127,7 +134,7 @@ impl Timer {
         // It may have been switched off in the midst of one.
         self.entry.store(0, Relaxed);
         if self.times.load(Relaxed).is_null() {
-            let times = KBox::new(Times::new(), GFP_KERNEL)?;
+            let times = KBox::init(Times::new(), GFP_KERNEL)?;
             // The `Release` shows what is in it to those who come by the pointer.
             self.times.store(KBox::into_raw(times), Release);
         }
@@ -136,7 +143,7 @@ impl Timer {
 
     /// What was measured, unless that has been reset.
     pub(crate) fn times(&self) -> Option<&Times> {
-        self.room().filter(|times| !times.stale.load(Relaxed))
+        self.room().filter(|times| !times.stale.load(Acquire))
     }
 
     fn room(&self) -> Option<&Times> {
@@ -174,7 +181,7 @@ impl Timer {
         self.kind.store(kind as u32, Relaxed);
     }
 
-    /// Its handler has waited for a lock for so long, and goes on. 0: not known.
+    /// Its handler has got a lock for which it has waited for so long. 0: not known.
     #[cold]
     pub(crate) fn has_waited(&self, ns: u64) {
         if let Some(times) = self.room().filter(|_| ns != 0) {

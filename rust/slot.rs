@@ -309,9 +309,19 @@ impl Head {
         if mask {
             self.mask();
         }
-        match self.continuation.arrive(mask) {
+        // From `arrive` on another context may answer it, and count that.
+        let arrival = counters.arriving.change(|| {
+            let arrival = self.continuation.arrive(mask);
+            let counter = match arrival {
+                Arrival::Held => &counters.held,
+                Arrival::Remembered => &counters.remembered,
+                Arrival::Refused => &counters.refused,
+            };
+            counter.add(1);
+            arrival
+        });
+        match arrival {
             Arrival::Held => {
-                counters.held.add(1);
                 if observed() {
                     observe::holds(self, false);
                 }
@@ -319,14 +329,12 @@ impl Head {
                 ithread::enqueue(self, self.home());
             }
             Arrival::Remembered => {
-                counters.remembered.add(1);
                 if observed() {
                     observe::holds(self, true);
                 }
             }
             // Stopped just now.
             Arrival::Refused => {
-                counters.refused.add(1);
                 if mask {
                     self.unmask();
                 }
@@ -402,9 +410,6 @@ impl Head {
         // SAFETY: It is Running.
         let ret = unsafe { self.poll() };
         self.batch.set(core::ptr::null());
-        if ret != UNFINISHED {
-            self.stats.counters.lent.add(1);
-        }
         self.resumed(ret, Some(batch));
     }
 
@@ -441,6 +446,9 @@ impl Head {
             return;
         }
         counters.resumed.add(1);
+        if batch.is_some() {
+            counters.lent.add(1);
+        }
         if ret == bindings::irqreturn::IRQ_NONE {
             counters.late_none.add(1);
         }

@@ -13,7 +13,8 @@
 
 use crate::{
     observe::Timer,
-    primitive::{AtomicPtr, AtomicU32, AtomicU64, Relaxed},
+    primitive::{Acquire, AtomicPtr, AtomicU32, AtomicU64, Relaxed, Release},
+    seqcount::SeqCount,
     sync::Holder,
 };
 use core::ptr;
@@ -28,25 +29,34 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
+    /// The `Release` pairs with the `Acquire` in `total`: who sees a count sees what was counted before.
     #[inline(always)]
     pub(crate) fn add(&self, n: u64) {
         self.count
-            .store(self.count.load(Relaxed).wrapping_add(n), Relaxed);
+            .store(self.count.load(Relaxed).wrapping_add(n), Release);
+    }
+
+    /// The count since the last reset, out of what it was since registration.
+    fn since_reset(&self, total: u64) -> u64 {
+        total.wrapping_sub(self.base.load(Relaxed))
     }
 
     pub(crate) fn get(&self) -> u64 {
-        self.count
-            .load(Relaxed)
-            .wrapping_sub(self.base.load(Relaxed))
+        self.since_reset(self.total())
     }
 
     /// The count since registration, resets or not.
+    #[inline]
     pub(crate) fn total(&self) -> u64 {
-        self.count.load(Relaxed)
+        self.count.load(Acquire)
     }
 
     pub(crate) fn reset(&self) {
-        self.base.store(self.count.load(Relaxed), Relaxed);
+        self.reset_at(self.total());
+    }
+
+    fn reset_at(&self, total: u64) {
+        self.base.store(total, Relaxed);
     }
 }
 
@@ -121,15 +131,25 @@ macro_rules! counters {
         #[derive(Default)]
         pub(crate) struct Counters {
             $($(#[$doc])* pub(crate) $name: Counter,)*
+            /// For the hard-IRQ entry, while an interrupt may be answered that is not counted yet.
+            pub(crate) arriving: SeqCount,
         }
 
         impl Counters {
             fn look(&self) -> Counts {
-                Counts { $($name: self.$name.get()),* }
+                Counts { $($name: self.$name.total()),* }
             }
 
+            /// What they all were at one moment, since the last reset.
+            pub(crate) fn snapshot(&self) -> Counts {
+                let totals = self.totals();
+                Counts { $($name: self.$name.since_reset(totals.$name)),* }
+            }
+
+            /// They all begin anew at one moment.
             fn reset(&self) {
-                $(self.$name.reset();)*
+                let totals = self.totals();
+                $(self.$name.reset_at(totals.$name);)*
             }
         }
 
@@ -190,20 +210,18 @@ counters! {
 }
 
 impl Counters {
-    /// How often the counters are read at most: more than interrupts can keep up with.
-    const LOOKS: usize = 1000;
-
-    /// What they all were at one moment. None of them ever returns to an earlier value, so between two
-    /// looks that see the same it was so.
-    pub(crate) fn snapshot(&self) -> Counts {
-        let mut counts = self.look();
-        for _ in 0..Self::LOOKS {
-            let before = core::mem::replace(&mut counts, self.look());
-            if before == counts {
-                break;
+    /// What they all were at one moment, since registration. None of them ever returns to an earlier
+    /// value, so between two looks that see the same it was so.
+    fn totals(&self) -> Counts {
+        let mut last = None;
+        for _ in 0..SeqCount::LOOKS {
+            let seen = self.arriving.look(|| self.look());
+            if let Some(totals) = seen.filter(|_| seen == last) {
+                return totals;
             }
+            last = seen;
         }
-        counts
+        self.look()
     }
 }
 

@@ -33,18 +33,19 @@ impl Row for Stats {
         lock(field, "met_lock", &self.met_lock)?;
         lock(field, "stall_lock", &self.stall_lock)?;
         field("stall_ms", Number(self.stall_ms.load(Relaxed)))?;
-        let waits = self.timer.times().map(Times::waits);
-        summary(&LATENCY, &self.latency(), field)?;
-        summary(&WAIT, &waits.unwrap_or_default(), field)?;
+        let [latency, waits] = self.times();
+        summary(&LATENCY, &latency, field)?;
+        summary(&WAIT, &waits, field)?;
         field("memory", Number(self.memory as u64))?;
         field("continuation", Number(self.continuation as u64))
     }
 }
 
 impl Stats {
-    fn latency(&self) -> Summary {
-        let latency = self.timer.times().map(Times::latency);
-        latency.unwrap_or_default()
+    /// Of the latency, and of the waits.
+    fn times(&self) -> [Summary; 2] {
+        let times = self.timer.times().map(Times::summaries);
+        times.unwrap_or_default()
     }
 }
 
@@ -141,7 +142,7 @@ impl Compared<'_> {
     pub(super) fn show(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let both = [self.lazy, self.stock];
         let [lazy, stock] = both.map(|stats| stats.counters.snapshot());
-        let [lazy_took, stock_took] = both.map(Stats::latency);
+        let [[lazy_took, _], [stock_took, _]] = both.map(Stats::times);
         let name = text(self.lazy.name);
         writeln!(f, "{name:<28} {:>14} {:>14}", "lazy", "stock threaded")?;
         let mut pair =

@@ -2,6 +2,7 @@
 
 //! Rows of named fields, as an aligned table or as JSON, an object a line.
 
+use core::fmt::Write;
 use kernel::fmt;
 
 /// What a field holds.
@@ -25,14 +26,22 @@ impl Value<'_> {
     }
 }
 
-/// Names to the left, numbers to the right. A field is never empty, so that columns can be counted.
+/// Names to the left, numbers to the right. A field is never empty and has no white space in it, so that
+/// columns can be counted.
 impl core::fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Value::Number(number) => core::fmt::Display::fmt(number, f),
-            Value::Word(text) | Value::Name(Some(text)) => f.pad(text),
-            Value::Name(None) => f.pad("-"),
+        let text = match self {
+            Value::Number(number) => return core::fmt::Display::fmt(number, f),
+            Value::Name(None | Some("")) => "-",
+            Value::Word(text) | Value::Name(Some(text)) => text,
+        };
+        let mut length = 0;
+        for c in text.chars() {
+            let is_shown = !c.is_whitespace() && !c.is_control();
+            f.write_char(if is_shown { c } else { '_' })?;
+            length += 1;
         }
+        (length..f.width().unwrap_or(0)).try_for_each(|_| f.write_char(' '))
     }
 }
 

@@ -116,7 +116,7 @@ pub(super) fn hands_over(lock: &RawLock, turnstile: &mut Turnstile, count: usize
     turnstile.tally.longest = longest.max(turnstile.tally.longest);
 }
 
-/// A handler's wait is over, and it goes on. Whoever runs it.
+/// A handler has got the lock for which it waited, and goes on. Whoever runs it.
 #[cold]
 pub(super) fn has_waited(head: &Head, waiter: &Option<Waiter>) {
     if let Some(waiter) = waiter.as_ref().filter(|_| measuring()) {

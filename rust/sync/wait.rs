@@ -68,16 +68,21 @@ fn report_thread(raw: &RawLock) {
 pub(super) fn handler_has(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) -> bool {
     let granted = matches!(waiter, Some(waiter) if waiter.outcome() == Outcome::Granted);
     if granted {
-        over(irq, waiter);
+        succeeds(irq, waiter);
     }
     granted
 }
 
 #[inline]
-fn over(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) {
+fn succeeds(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) {
     if observed() {
         events::has_waited(irq.head(), waiter);
     }
+    over(irq, waiter);
+}
+
+#[inline]
+fn over(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) {
     irq.head().waits.set(irq.head().waits.get().wrapping_sub(1));
     *waiter = None;
 }
@@ -102,7 +107,7 @@ pub(super) unsafe fn handler(
                 head.arm();
             }
             Outcome::Granted => {
-                over(irq, waiter);
+                succeeds(irq, waiter);
                 return true;
             }
             // Not armed, its pending poll is found to be one that nothing would end.

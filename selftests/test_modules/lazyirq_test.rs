@@ -427,7 +427,7 @@ impl pci::Driver for Test {
         let shared = Arc::pin_init(
             try_pin_init!(Shared {
                 bar: pdev.iomap_region_sized::<REGISTERS>(0, c"lazyirq_test")?.into_devres()?,
-                a <- lazyirq::new_mutex!(0, "a"),
+                a <- lazyirq::new_mutex!(0, "lock a"),
                 b <- lazyirq::new_mutex!(0, "b"),
                 mode: AtomicU32::new(0),
                 trace: [const { AtomicU8::new(0) }; TRACE],

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A sequence count: what is changed in several steps is seen before the first or after the last of them.
+//!
+//! As the kernel's `seqcount_t`, but for those who look not having to wait: a look may fail.
+
+use crate::primitive::{fence, Acquire, AtomicU32, Relaxed, Release};
+
+/// Odd while something is being changed. It has one writer at a time.
+#[derive(Default)]
+pub(crate) struct SeqCount(AtomicU32);
+
+impl SeqCount {
+    /// How often one should look before one takes what there is: more than interrupts can keep up with.
+    pub(crate) const LOOKS: usize = 1000;
+
+    /// The writer's.
+    #[inline]
+    pub(crate) fn change<R>(&self, change: impl FnOnce() -> R) -> R {
+        let count = self.0.load(Relaxed);
+        self.0.store(count.wrapping_add(1), Relaxed);
+        // The changes are seen after the odd count, by those who see any of them: pairs with the fence
+        // in `look`.
+        fence(Release);
+        let result = change();
+        self.0.store(count.wrapping_add(2), Release);
+        result
+    }
+
+    /// What `look` has seen, if nothing was being changed meanwhile. Any context.
+    pub(crate) fn look<R>(&self, look: impl FnOnce() -> R) -> Option<R> {
+        let before = self.0.load(Acquire);
+        let seen = look();
+        fence(Acquire);
+        (before % 2 == 0 && before == self.0.load(Relaxed)).then_some(seen)
+    }
+
+    /// What `look` has seen while nothing was being changed; or, after many attempts, in spite of that.
+    pub(crate) fn read<R>(&self, mut look: impl FnMut() -> R) -> R {
+        let mut seen = (0..Self::LOOKS).find_map(|_| self.look(&mut look));
+        seen.take().unwrap_or_else(look)
+    }
+}
