@@ -14,7 +14,7 @@ use crate::{
         turnstile::Turnstile,
     },
 };
-use core::{ffi::CStr, ptr};
+use core::ffi::CStr;
 use kernel::{prelude::*, sync::rcu};
 
 static ADDED: Added<KNOWN> = Added::new();
@@ -31,21 +31,29 @@ pub(super) fn learn(lock: &RawLock, turnstile: &mut Turnstile) {
 
 /// The lock goes away.
 pub(super) fn forget(lock: &RawLock) {
-    if lock.turnstile.lock().known {
-        forget_all(|other| ptr::eq(other, lock));
+    if !lock.turnstile.lock().known {
+        return;
     }
-}
-
-fn forget_all(goes: impl Fn(&RawLock) -> bool) {
     let list = LIST.lock();
     list.collect(&ADDED);
-    list.retain(|lock| !goes(lock));
+    // Not if the module has gone that its name was in.
+    if lock.turnstile.lock().known {
+        list.remove(lock);
+    }
 }
 
 /// A module is going, and with it its static locks, and the names of those that it has forgotten to drop:
 /// those for whose name `goes` says so.
 pub(super) fn forget_module(goes: impl Fn(*const c_char) -> bool) {
-    forget_all(|lock| goes(lock.name.as_char_ptr()));
+    let list = LIST.lock();
+    list.collect(&ADDED);
+    list.retain(|lock| {
+        let goes = goes(lock.name.as_char_ptr());
+        if goes {
+            lock.turnstile.lock().known = false;
+        }
+        !goes
+    });
 }
 
 /// What a lock's counts were at one moment.

@@ -9,12 +9,25 @@ use crate::{
 };
 use core::ptr;
 
-/// A lock's places in the lists, one for each. Each belongs to whoever adds the lock, and then to the list.
-pub(crate) struct Links([Cell<*const RawLock>; 2]);
+/// A lock's place in a list. It belongs to whoever adds the lock, and then to the list.
+struct Link {
+    before: Cell<*const RawLock>,
+    after: Cell<*const RawLock>,
+}
+
+/// A lock's places in the lists, one for each.
+pub(crate) struct Links([Link; 2]);
 
 impl Links {
     pub(super) const fn new() -> Self {
-        Self([const { Cell::new(ptr::null()) }; 2])
+        Self(
+            [const {
+                Link {
+                    before: Cell::new(ptr::null()),
+                    after: Cell::new(ptr::null()),
+                }
+            }; 2],
+        )
     }
 }
 
@@ -39,7 +52,7 @@ impl<const LIST: usize> Added<LIST> {
         // on its being looked at.
         let mut first = self.0.load(Relaxed);
         loop {
-            lock.links.0[LIST].set(first);
+            lock.links.0[LIST].after.set(first);
             match self
                 .0
                 .compare_exchange_weak(first, lock_ptr, SeqCst, Relaxed)
@@ -71,10 +84,29 @@ impl<const LIST: usize> List<LIST> {
         let mut added = added.0.swap(ptr::null_mut(), SeqCst).cast_const();
         // SAFETY: By the type invariant.
         while let Some(lock) = unsafe { added.as_ref() } {
-            let next = lock.links.0[LIST].replace(self.0.get());
-            self.0.set(added);
+            let next = lock.links.0[LIST].after.get();
+            self.join(lock, self.0.get());
+            self.join(ptr::null(), lock);
             added = next;
         }
+    }
+
+    /// Lets one come right behind the other. None: the list's beginning, or its end.
+    fn join(&self, before: *const RawLock, after: *const RawLock) {
+        // SAFETY: By the type invariant.
+        let (first, second) = unsafe { (before.as_ref(), after.as_ref()) };
+        first
+            .map_or(&self.0, |lock| &lock.links.0[LIST].after)
+            .set(after);
+        if let Some(lock) = second {
+            lock.links.0[LIST].before.set(before);
+        }
+    }
+
+    /// Takes out a lock that is in it.
+    pub(super) fn remove(&self, lock: &RawLock) {
+        let link = &lock.links.0[LIST];
+        self.join(link.before.get(), link.after.get());
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &RawLock> {
@@ -82,23 +114,22 @@ impl<const LIST: usize> List<LIST> {
         core::iter::from_fn(move || {
             // SAFETY: By the type invariant.
             let lock = unsafe { link.get().as_ref() }?;
-            link = &lock.links.0[LIST];
+            link = &lock.links.0[LIST].after;
             Some(lock)
         })
     }
 
     /// Takes out those for which `stays` says false. Once it has said so, a lock may be gone.
     pub(super) fn retain(&self, mut stays: impl FnMut(&RawLock) -> bool) {
-        let mut link = &self.0;
+        let mut next = self.0.get();
         // SAFETY: By the type invariant.
-        while let Some(lock) = unsafe { link.get().as_ref() } {
-            let next = &lock.links.0[LIST];
-            let after = next.get();
-            if stays(lock) {
-                link = next;
-            } else {
-                link.set(after);
+        while let Some(lock) = unsafe { next.as_ref() } {
+            let link = &lock.links.0[LIST];
+            let (before, after) = (link.before.get(), link.after.get());
+            if !stays(lock) {
+                self.join(before, after);
             }
+            next = after;
         }
     }
 }
