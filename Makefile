@@ -8,20 +8,24 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 help:
 	@echo 'For the kernel in KDIR (default: the running one):'
 	@echo '  modules          build lazyirq.ko and the samples (the default)'
-	@echo '  modules_install  install them'
+	@echo '  modules_install  install them, and what drivers in other directories are built with (samples/driver.mk)'
+	@echo '  rustdoc          the documentation of the API: build/rustdoc/lazyirq/index.html'
+	@echo '  rust-analyzer    make rust-project.json, for editors'
 	@echo '  clean            remove what was built'
 	@echo 'In a virtual machine, with a stock Debian kernel; nothing else is needed:'
 	@echo '  setup            make the toolchain root and the kernel tree (run and test do it too)'
 	@echo '  run              boot, and show lazyirq at work'
-	@echo '  test             run all tests on a stock kernel, and some on a debug kernel, which is built first;'
-	@echo '                   KERNEL=stock or KERNEL=debug: all, on that one; TESTS="a b": these'
+	@echo '  test             run all tests on a stock kernel, and some on a PREEMPT_RT kernel and on a debug kernel,'
+	@echo '                   which is built first; KERNEL=...: all, on that one; TESTS="a b": these'
+	@echo '  test-all         run all tests on all of these kernels: takes hours'
 	@echo '  report           measure, and draw it: build/report.html'
 	@echo '  lazyirqstat      build that tool, into build/'
 	@echo '  models           check the locks and the state machine in models; no machine is booted'
 	@echo '  soak             everything at once, in an emulated machine that repeats itself: SEED=17 repeats a run;'
 	@echo '                   LENGTH=5 seconds, CPUS=2'
 	@echo '  distclean        clean, and remove the cache'
-	@echo 'Variables: KDIR, TESTS, KERNEL, SEED, LAZYIRQ_CACHE, LAZYIRQ_MIRROR, KERNEL_SERIES, KERNEL_FLAVOUR'
+	@echo 'KERNEL=stock, rt, cloud or debug says which kernel that is, stock by default'
+	@echo 'Other variables: KDIR, TESTS, SEED, LAZYIRQ_CACHE, LAZYIRQ_MIRROR, KERNEL_SERIES'
 
 modules:
 	@sh scripts/check-kdir '$(KDIR)'
@@ -30,9 +34,18 @@ modules:
 modules_install:
 	@sh scripts/check-kdir '$(KDIR)'
 	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' modules_install
+	@scripts/install-dev '$(KDIR)' '$(INSTALL_MOD_PATH)'
+
+rustdoc:
+	@sh scripts/check-kdir '$(KDIR)'
+	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' LAZYIRQ_RUSTDOC=y modules
+	@echo 'open build/rustdoc/lazyirq/index.html'
+
+rust-analyzer: modules
+	@scripts/rust-analyzer '$(KDIR)'
 
 clean:
-	@rm -rf build
+	@rm -rf build rust-project.json
 	@if [ -e '$(KDIR)/Makefile' ]; then $(MAKE) -C '$(KDIR)' M='$(CURDIR)' clean; fi
 
 setup:
@@ -43,6 +56,9 @@ run:
 
 test:
 	@scripts/test $(TESTS)
+
+test-all:
+	@scripts/test-all
 
 models:
 	@scripts/test models
@@ -59,4 +75,4 @@ soak:
 distclean: clean
 	@scripts/distclean
 
-.PHONY: help modules modules_install clean setup run test models report lazyirqstat soak distclean
+.PHONY: help modules modules_install rustdoc rust-analyzer clean setup run test test-all models report lazyirqstat soak distclean

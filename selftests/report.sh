@@ -5,21 +5,9 @@
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
+. "$top/selftests/checks.sh"
 
-echo "TAP version 13"
-echo "1..4"
-number=0 bad=0
-check() {
-	local what=$1
-	shift
-	number=$((number + 1))
-	if "$@"; then
-		echo "ok $number $what"
-	else
-		echo "not ok $number $what"
-		bad=1
-	fi
-}
+plan 4
 # In the toolchain root.
 python() { LAZYIRQ_CACHE=$cache "$scripts/in-root" python3 "$@"; }
 

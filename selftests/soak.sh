@@ -6,17 +6,10 @@
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
+. "$top/selftests/checks.sh"
 . "$scripts/ready.sh"
 
-echo "TAP version 13"
-echo "1..4"
-number=0 bad=0
-check() {
-	local what=$1
-	shift
-	number=$((number + 1))
-	if "$@"; then echo "ok $number $what"; else echo "not ok $number $what"; bad=1; fi
-}
+plan 4
 
 # soak NAME SEED SECONDS [option of boot-qemu]...: the kernel's log is soak-NAME.log.
 soak() {

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0
+# The Makefile of a driver that lies in a directory of its own, for an installed lazyirq. Copy it there:
+#
+#	mkdir ~/uart
+#	cp samples/driver.mk ~/uart/Makefile
+#	cp samples/lazyirq_minimal.rs ~/uart/uart.rs
+#	make -C ~/uart
+#
+# Each *.rs in the directory is a driver.
+
+ifdef KERNELRELEASE
+# Kbuild comes here.
+drivers := $(patsubst $(src)/%.rs,%,$(wildcard $(src)/*.rs))
+obj-m := $(addsuffix .o,$(drivers))
+$(foreach driver,$(drivers),$(eval \
+	RUSTFLAGS_$(driver).o := --extern lazyirq=$(LAZYIRQ)/liblazyirq.rmeta))
+else
+KDIR ?= /lib/modules/$(shell uname -r)/build
+RELEASE = $(shell cat '$(KDIR)/include/config/kernel.release')
+# Where lazyirq's "make modules_install" leaves what drivers need.
+export LAZYIRQ ?= $(INSTALL_MOD_PATH)/lib/modules/$(RELEASE)/lazyirq
+
+modules modules_install:
+	@[ -e '$(LAZYIRQ)/liblazyirq.rmeta' ] || \
+		{ echo "lazyirq is not installed for the kernel of $(KDIR): make modules_install there first" >&2; exit 1; }
+	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' KBUILD_EXTRA_SYMBOLS='$(LAZYIRQ)/Module.symvers' $@
+
+clean:
+	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' clean
+
+.DEFAULT_GOAL := modules
+.PHONY: modules modules_install clean
+endif

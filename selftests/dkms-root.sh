@@ -1,0 +1,42 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# usage (in the toolchain root): dkms-root.sh
+# What dkms.sh does: as on a machine that has the kernel installed, but nothing of it lasts.
+set -uo pipefail
+. /src/selftests/checks.sh
+
+version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"/\1/p' /src/dkms.conf)
+this=lazyirq/$version
+release=$(cat /kernel/release)
+for place in /usr/src /var/lib/dkms /usr/lib/modules; do
+	mount -t tmpfs tmpfs $place
+done
+mkdir -p "/usr/lib/modules/$release" "/usr/src/lazyirq-$version"
+ln -s /kernel/build "/usr/lib/modules/$release/build"
+(cd /src && tar -c --exclude=.git --exclude=./build .) | tar -x -C "/usr/src/lazyirq-$version"
+
+plan 7
+check "dkms add" quietly dkms add "$this"
+check "dkms build" quietly dkms build "$this" -k "$release"
+check "dkms install" quietly dkms install "$this" -k "$release"
+installed() {
+	find "/usr/lib/modules/$release/updates" -name 'lazyirq.ko*' | grep -q . &&
+		dkms status "$this" -k "$release" | grep -q ': installed'
+}
+check "the core is there" installed
+check "dkms remove" quietly dkms remove "$this" --all
+gone() { [ -z "$(find /usr/lib/modules /var/lib/dkms -name 'lazyirq*')" ]; }
+check "and nothing is left" gone
+
+# A kernel as its headers package has it: without Rust's metadata.
+lacking=7.3.0-lacking
+mkdir -p /usr/lib/modules/$lacking/build/include
+cp -r /kernel/build/include/config /kernel/build/include/generated /usr/lib/modules/$lacking/build/include/
+cp /kernel/build/.config /kernel/build/Makefile /usr/lib/modules/$lacking/build/
+refused() {
+	quietly dkms add "$this"
+	! dkms build "$this" -k $lacking >"$said" 2>&1 &&
+		grep -q "the Rust metadata of kernel .* is missing" "/var/lib/dkms/$this/build/make.log"
+}
+check "a kernel without Rust's metadata is refused, and the log says what to do" refused
+exit $bad
