@@ -18,6 +18,8 @@ help:
 	@echo '  test             run all tests on a stock kernel, and some on a PREEMPT_RT kernel and on a debug kernel,'
 	@echo '                   which is built first; KERNEL=...: all, on that one; TESTS="a b": these'
 	@echo '  test-all         run all tests on all of these kernels: takes hours'
+	@echo '  bench            count instructions, all mechanisms side by side: build/bench.json; fails if selftests/budget'
+	@echo '                   is exceeded. On the stock kernel, the same with threadirqs, and the PREEMPT_RT kernel, or KERNEL'
 	@echo '  report           measure, and draw it: build/report.html'
 	@echo '  lazyirqstat      build that tool, into build/'
 	@echo '  models           check the locks and the state machine in models; no machine is booted'
@@ -63,6 +65,9 @@ test-all:
 models:
 	@scripts/test models
 
+bench:
+	@scripts/bench
+
 report:
 	@scripts/report
 
@@ -75,4 +80,4 @@ soak:
 distclean: clean
 	@scripts/distclean
 
-.PHONY: help modules modules_install rustdoc rust-analyzer clean setup run test test-all models report lazyirqstat soak distclean
+.PHONY: help modules modules_install rustdoc rust-analyzer clean setup run test test-all models bench report lazyirqstat soak distclean

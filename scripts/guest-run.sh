@@ -5,6 +5,7 @@
 #   guest-run.sh          thousands of interrupts; the counters side by side
 #   guest-run.sh icount   the instruction counts side by side
 #   guest-run.sh report   all that tools/report draws, time counted in instructions
+#   guest-run.sh bench    all that tools/bench makes records of
 debugfs=/sys/kernel/debug/lazyirq
 fail() { echo "FAILED: $*"; exit 1; }
 cd /ko || fail "no modules"
@@ -57,7 +58,7 @@ count() {
 		dmesg | sed -n 's/^.*lazyirq_bench: figure //p' >/figures-$resume
 		rmmod lazyirq_bench
 	done
-	grep -E '^lazy .*(contended-|handler-1ms)' /figures-ithread | sed 's/^lazy/lazy-ithread/' | cat /figures-releaser - >/figures
+	grep -E '^lazy .*(contended-|burst-|handler-1ms)' /figures-ithread | sed 's/^lazy/lazy-ithread/' | cat /figures-releaser - >/figures
 	[ -s /figures ] || fail "nothing was measured"
 }
 
@@ -141,8 +142,39 @@ reported() {
 	rmmod lazyirq_edu || fail "lazyirq_edu does not unload"
 }
 
+# The lazy path once more, with something switched on: a case of that name.
+counted_with() {
+	dmesg -c >/dev/null
+	insmod lazyirq_bench.ko rounds=200 || fail "lazyirq_bench.ko does not load"
+	dmesg | sed -n "s/^.*lazyirq_bench: figure \(lazy [^ ]*\) uncontended /\1 uncontended-$1 /p" >>/figures
+	rmmod lazyirq_bench
+}
+
+# The first line is the kernel's release, the last one bench-end.
+benched() {
+	uname -r
+	count
+	echo 1 >$debugfs/latency
+	counted_with histograms
+	echo 0 >$debugfs/latency
+	echo 1 >/sys/kernel/tracing/events/lazyirq/enable
+	counted_with tracepoints
+	echo 0 >/sys/kernel/tracing/events/lazyirq/enable
+	insmod lazyirq_edu.ko mechanism=2 || fail "lazyirq_edu.ko does not load"
+	for mechanism in lazy stock; do
+		for column in memory continuation; do
+			bytes=$(counter $column $mechanism)
+			echo "$mechanism - memory $column min $bytes p50 $bytes max $bytes rounds 1 switches 0"
+		done
+	done | sed 's/^stock/threaded-mutex/' >>/figures
+	rmmod lazyirq_edu
+	sed 's/^/figure /' /figures
+	echo bench-end
+}
+
 case ${1:-} in
 icount) counted ;;
+bench) benched ;;
 report) reported ;;
 *) served ;;
 esac

@@ -2,22 +2,43 @@
 # Common ground of the scripts: where things live, how steps are reported,
 # how processes and trees are got rid of. Sourced, never run.
 
+say() { printf '[%s] %s\n' "$tag" "$*" >&2; }
+die() { printf '[%s] error: %s\n' "$tag" "$*" >&2; exit 1; }
+tag=${0##*/}
+
 # The kernel everything is built for and tested on. A new series is one line.
-# The flavour is one of the distribution's, or debug, which is built here.
 KERNEL_SERIES=${KERNEL_SERIES:-7.3}
-STOCK_FLAVOUR=amd64
-KERNEL_FLAVOUR=${KERNEL_FLAVOUR:-$STOCK_FLAVOUR}
 DEBIAN_SUITE=trixie
+
+# The flavour by which the series has a kernel that is named as in KERNEL=...; debug is built here.
+kernels=(stock rt cloud debug)
+flavour_of() {
+	case $1 in
+	stock) echo amd64 ;;
+	rt | cloud) echo "$1-amd64" ;;
+	debug) echo debug ;;
+	*) die "there is no kernel $1; there are: ${kernels[*]}" ;;
+	esac
+}
+# The name of the kernel in KERNEL_FLAVOUR.
+this_kernel() {
+	local name
+	for name in stock rt cloud debug; do
+		[ "$(flavour_of $name)" != "$KERNEL_FLAVOUR" ] || echo $name
+	done
+}
+# The user's choice. What is called from here on goes by the flavour.
+kernel=${KERNEL:-}
+unset KERNEL
+[ -z "$kernel" ] || KERNEL_FLAVOUR=$(flavour_of "$kernel")
+KERNEL_FLAVOUR=${KERNEL_FLAVOUR:-$(flavour_of stock)}
+export KERNEL_FLAVOUR
 
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 top=$(dirname "$scripts")
 cache=${LAZYIRQ_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/lazyirq}
 logs=$cache/logs
 kernel_link=$cache/kernel-$KERNEL_SERIES-$KERNEL_FLAVOUR
-tag=${0##*/}
-
-say() { printf '[%s] %s\n' "$tag" "$*" >&2; }
-die() { printf '[%s] error: %s\n' "$tag" "$*" >&2; exit 1; }
 
 # A path in the cache, seen from inside the root, as the user knows it.
 host_path() { echo "${1/#\/cache\//${HOST_CACHE:-/cache}/}"; }
@@ -29,10 +50,10 @@ need_root() {
 	command -v sudo >/dev/null ||
 		die "this needs root, and sudo is not installed: run it as root"
 	local v keep=()
-	for v in http_proxy https_proxy no_proxy LAZYIRQ_MIRROR TIMEOUT KERNEL SEED LENGTH CPUS; do
+	for v in http_proxy https_proxy no_proxy LAZYIRQ_MIRROR TIMEOUT SEED LENGTH CPUS; do
 		[ -z "${!v:-}" ] || keep+=("$v=${!v}")
 	done
-	exec sudo env "${keep[@]}" LAZYIRQ_CACHE="$cache" \
+	exec sudo env "${keep[@]}" LAZYIRQ_CACHE="$cache" KERNEL="$kernel" \
 		KERNEL_SERIES="$KERNEL_SERIES" KERNEL_FLAVOUR="$KERNEL_FLAVOUR" \
 		"$scripts/${0##*/}" "$@"
 }

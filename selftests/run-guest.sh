@@ -7,8 +7,7 @@
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/settings"
-prefix=
-case $(uname -r) in *-debug) timeout=$debug_timeout prefix=debug/ ;; esac
+case $(uname -r) in *-debug) timeout=$debug_timeout ;; esac
 mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
 
 export KO KTAP_HELPERS LAZYIRQ_EXPECT=/tmp/lazyirq-expect
@@ -52,7 +51,7 @@ boot=$("$here/../scripts/check-log" --name "boot" \
 
 # A name may have @ithread behind it: with resume=ithread.
 for name in "$@"; do
-	echo "# test-begin $prefix$name"
+	echo "# test-begin ${PREFIX:-}$name"
 	export RESUME=releaser
 	[ "$name" = "${name%@ithread}" ] || RESUME=ithread
 	[ -z "${boot_bad:-}" ] || { fault "${boot//$'\n'/ }"; boot_bad=; }
@@ -66,5 +65,5 @@ for name in "$@"; do
 	unload_all
 	check_kernel "$name"
 	echo "# took $((SECONDS - t0)) s"
-	echo "# test-end $prefix$name $rc"
+	echo "# test-end ${PREFIX:-}$name $rc"
 done

@@ -10,59 +10,38 @@
 //! the handlers of the second one work. With that one the module measures, in its probe, and prints one
 //! line for each figure. Time stamps are the TSC's, which counts instructions when QEMU
 //! runs with `-icount shift=0`.
+//!
+//! Here are the mechanisms; the cases are in `run.rs`.
 
-use core::{
-    arch::x86_64::_rdtsc,
-    cell::UnsafeCell,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
-};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel::{
-    bindings,
     device::{Bound, Core, Device},
     interrupt::LocalInterruptDisabled,
-    irq::{self, Flags, IrqReturn, ThreadedHandler, ThreadedIrqReturn},
+    irq::{self, Flags, IrqReturn, ThreadedHandler},
     pci::{self, IrqType, IrqTypes},
     prelude::*,
     sync::{new_mutex, new_spinlock_irq, Arc, SpinLockIrq},
-    types::ScopeGuard,
 };
 use lazyirq::{Handler, Interrupt, Ipl, Options};
+use locks::IrqSave;
+#[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
+use locks::RtMutex;
+use registers::{now, work, Registers};
+use run::Run;
+use witness::{Watching, Witness};
 
-const REGISTERS: usize = 0x100;
-const IRQ_RAISE: usize = 0x60;
-const IRQ_ACK: usize = 0x64;
+#[path = "lazyirq_bench/locks.rs"]
+mod locks;
+#[path = "lazyirq_bench/registers.rs"]
+mod registers;
+#[path = "lazyirq_bench/run.rs"]
+mod run;
+#[path = "lazyirq_bench/witness.rs"]
+mod witness;
 
-/// The device's registers, mapped without the kernel crate's checks and calls, which would be
-/// measured too.
-struct Registers(*mut u8);
-
-// SAFETY: Device registers may be written from any context.
-unsafe impl Send for Registers {}
-// SAFETY: As above.
-unsafe impl Sync for Registers {}
-
-impl Registers {
-    fn map(pdev: &pci::Device<Core<'_>>) -> Result<Self> {
-        // SAFETY: The region is this device's, which the driver is bound to.
-        let address = unsafe { bindings::ioremap(pdev.resource_start(0)?, REGISTERS) };
-        if address.is_null() {
-            return Err(ENOMEM);
-        }
-        Ok(Self(address.cast()))
-    }
-
-    #[inline(always)]
-    fn write(&self, offset: usize, value: u32) {
-        // SAFETY: `offset` is one of the constants above, within what is mapped.
-        unsafe { self.0.add(offset).cast::<u32>().write_volatile(value) };
-    }
-}
-
-impl Drop for Registers {
-    fn drop(&mut self) {
-        // SAFETY: It was mapped by `map`.
-        unsafe { bindings::iounmap(self.0.cast()) };
-    }
+lazyirq::static_lock! {
+    /// While the first device is bound.
+    static WITNESS: Mutex<Option<Arc<Witness>>> = None;
 }
 
 /// What all mechanisms share: the device, and the time at which the handler was done.
@@ -76,113 +55,29 @@ struct Shared {
     spin: SpinLockIrq<u64>,
     #[pin]
     mutex: kernel::sync::Mutex<u64>,
+    #[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
+    rt_mutex: RtMutex,
     #[pin]
     lazy: lazyirq::Mutex<u64>,
     #[pin]
     rw: lazyirq::RwLock<u64>,
 }
 
-/// The interrupt of another device, and the thread that it wakes, which is above all ithreads: how long do
-/// they wait?
-struct Witness {
-    registers: Registers,
-    raised: AtomicU64,
-    entered: AtomicU64,
-    ran: AtomicU64,
-}
-
-lazyirq::static_lock! {
-    /// While the first device is bound.
-    static WITNESS: Mutex<Option<Arc<Witness>>> = None;
-}
-
-impl Witness {
-    fn raise(&self) {
-        self.raised.store(now(), Relaxed);
-        self.registers.write(IRQ_RAISE, 1);
-    }
-
-    /// How long the interrupt has waited, and the thread, when both are over.
-    fn waited(&self) -> (u64, u64) {
-        while self.ran.load(Relaxed) == 0 {
-            core::hint::spin_loop();
-        }
-        let raised = self.raised.load(Relaxed);
-        let ran = self.ran.swap(0, Relaxed);
-        (self.entered.load(Relaxed) - raised, ran - raised)
-    }
-}
-
-/// `struct sched_attr`, which the kernel crate knows by name only, as far as it was in its first version.
-#[repr(C)]
-struct Attributes {
-    size: u32,
-    policy: u32,
-    flags: u64,
-    nice: i32,
-    priority: u32,
-    rest: [u64; 3],
-}
-
-impl Attributes {
-    const FIFO_90: Self = Self {
-        size: core::mem::size_of::<Self>() as u32,
-        policy: bindings::SCHED_FIFO,
-        flags: 0,
-        nice: 0,
-        priority: 90,
-        rest: [0; 3],
-    };
-
-    /// To the running thread.
-    fn apply(&self) {
-        // The kernel reads all that it knows.
-        let mut whole = [0u64; 16];
-        // SAFETY: It is long enough, and the running thread is there.
-        unsafe {
-            whole.as_mut_ptr().cast::<Self>().copy_from(self, 1);
-            bindings::sched_setattr_nocheck(bindings::get_current(), whole.as_ptr().cast());
-        }
-    }
-}
-
-struct Watching(Arc<Witness>);
-
-impl ThreadedHandler for Watching {
-    fn handle(&self) -> ThreadedIrqReturn {
-        self.0.registers.write(IRQ_ACK, 1);
-        self.0.entered.store(now(), Relaxed);
-        ThreadedIrqReturn::WakeThread
-    }
-
-    fn handle_threaded(&self) -> IrqReturn {
-        let time = now();
-        Attributes::FIFO_90.apply();
-        self.0.ran.store(time, Relaxed);
-        IrqReturn::Handled
-    }
-}
-
-fn now() -> u64 {
-    // SAFETY: Reads the time stamp counter.
-    unsafe { _rdtsc() }
-}
-
 impl Shared {
-    fn raise(&self) {
-        self.registers.write(IRQ_RAISE, 1);
-    }
-
-    fn take_done(&self) -> u64 {
+    /// When the handler was done, once it is.
+    fn await_done(&self) -> u64 {
         loop {
             match self.done.load(Relaxed) {
                 0 => core::hint::spin_loop(),
-                done => {
-                    self.done.store(0, Relaxed);
-                    return done;
-                }
+                done => return done,
             }
         }
+    }
+
+    fn take_done(&self) -> u64 {
+        let done = self.await_done();
+        self.done.store(0, Relaxed);
+        done
     }
 }
 
@@ -190,14 +85,14 @@ impl Shared {
 /// comes.
 macro_rules! body {
     ($shared:expr, $lock:expr) => {{
-        $shared.registers.write(IRQ_ACK, 1);
-        *$lock += 1;
+        $shared.registers.acknowledge();
+        let mut count = $lock;
+        *count += 1;
+        drop(count);
         if LONG {
             let start = now();
             $shared.witness.raise();
-            while now() - start < 1_000_000 {
-                core::hint::spin_loop();
-            }
+            work(start);
         }
         $shared.done.store(now(), Relaxed);
         IrqReturn::Handled
@@ -222,6 +117,17 @@ impl<const LONG: bool> ThreadedHandler for Threaded<LONG> {
     }
 }
 
+/// The same with an `rt_mutex`.
+#[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
+struct RtThreaded<const LONG: bool>(Arc<Shared>);
+
+#[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
+impl<const LONG: bool> ThreadedHandler for RtThreaded<LONG> {
+    fn handle_threaded(&self) -> IrqReturn {
+        body!(self.0, self.0.rt_mutex.lock())
+    }
+}
+
 struct Lazy<const LONG: bool>(Arc<Shared>);
 
 impl<const LONG: bool> Handler for Lazy<LONG> {
@@ -230,122 +136,14 @@ impl<const LONG: bool> Handler for Lazy<LONG> {
     }
 }
 
-#[derive(Default)]
-struct Series {
-    values: KVec<u64>,
-}
+/// A lazy one that always goes on in its interrupt thread.
+struct Deferring(Arc<Shared>);
 
-impl Series {
-    /// Keeps the values in order.
-    fn push(&mut self, value: u64) -> Result {
-        let place = self.values.partition_point(|&other| other <= value);
-        self.values.push(value, GFP_KERNEL)?;
-        self.values[place..].rotate_right(1);
-        Ok(())
-    }
-
-    fn print(self, mechanism: &str, vector: &str, case: &str, point: &str) {
-        let (min, p50) = (self.values[0], self.values[self.values.len() / 2]);
-        let max = self.values[self.values.len() - 1];
-        pr_info!(
-            "figure {mechanism} {vector} {case} {point} min {min} p50 {p50} max {max} rounds {}\n",
-            self.values.len()
-        );
-    }
-}
-
-/// Where and how one mechanism is measured.
-struct Run<'a> {
-    shared: &'a Shared,
-    mechanism: &'a str,
-    vector: &'a str,
-    rounds: usize,
-}
-
-impl Run<'_> {
-    fn uncontended(&self) -> Result {
-        let (mut done, mut back) = (Series::default(), Series::default());
-        for _ in 0..self.rounds {
-            let start = now();
-            self.shared.raise();
-            let end = self.shared.take_done();
-            back.push(now() - start)?;
-            done.push(end - start)?;
-        }
-        done.print(self.mechanism, self.vector, "uncontended", "done");
-        back.print(self.mechanism, self.vector, "uncontended", "return");
-        Ok(())
-    }
-
-    /// Lock, raise, unlock, until handler and thread are both done; and, of such a round, from the
-    /// unlock to handler done: hand-over and resumption.
-    fn contended<G>(&self, lock: impl Fn() -> G) -> Result {
-        let (mut total, mut resumed) = (Series::default(), Series::default());
-        for _ in 0..self.rounds {
-            let start = now();
-            let guard = lock();
-            self.shared.raise();
-            drop(guard);
-            self.shared.take_done();
-            total.push(now() - start)?;
-        }
-        for _ in 0..self.rounds {
-            let guard = lock();
-            self.shared.raise();
-            let unlock = now();
-            drop(guard);
-            resumed.push(self.shared.take_done() - unlock)?;
-        }
-        total.print(self.mechanism, self.vector, "contended-same-cpu", "total");
-        resumed.print(self.mechanism, self.vector, "contended-same-cpu", "resume");
-        Ok(())
-    }
-
-    /// How long the others wait while a long handler works that has waited for the lock.
-    fn others<G>(&self, lock: impl Fn() -> G) -> Result {
-        let (mut interrupt, mut thread) = (Series::default(), Series::default());
-        for _ in 0..self.rounds.min(20) {
-            let guard = lock();
-            self.shared.raise();
-            drop(guard);
-            self.shared.take_done();
-            let (interrupt_waited, thread_waited) = self.shared.witness.waited();
-            interrupt.push(interrupt_waited)?;
-            thread.push(thread_waited)?;
-        }
-        interrupt.print(self.mechanism, self.vector, "handler-1ms", "interrupt");
-        thread.print(self.mechanism, self.vector, "handler-1ms", "thread");
-        Ok(())
-    }
-
-    /// The thread's side alone.
-    fn pair<G>(&self, lock: impl Fn() -> G) -> Result {
-        let mut pair = Series::default();
-        for _ in 0..self.rounds {
-            let start = now();
-            drop(lock());
-            pair.push(now() - start)?;
-        }
-        pair.print(self.mechanism, "-", "lock-unlock", "total");
-        Ok(())
-    }
-
-    /// How long an interrupt that needs no lock waits if it comes at the beginning of a critical
-    /// section of a millisecond.
-    fn latency<G>(&self, lock: impl Fn() -> G) -> Result {
-        let mut latency = Series::default();
-        for _ in 0..self.rounds.min(20) {
-            let guard = lock();
-            let start = now();
-            self.shared.raise();
-            while now() - start < 1_000_000 {
-                core::hint::spin_loop();
-            }
-            drop(guard);
-            latency.push(self.shared.take_done() - start)?;
-        }
-        latency.print(self.mechanism, self.vector, "held-1ms", "latency");
-        Ok(())
+impl Handler for Deferring {
+    async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
+        const LONG: bool = false;
+        irq.defer().await;
+        body!(self.0, self.0.lazy.lock_irq(irq).await)
     }
 }
 
@@ -354,70 +152,31 @@ struct Unlocked(Arc<Shared>);
 
 impl irq::Handler for Unlocked {
     fn handle(&self) -> IrqReturn {
-        self.0.registers.write(IRQ_ACK, 1);
+        self.0.registers.acknowledge();
         self.0.done.store(now(), Relaxed);
         IrqReturn::Handled
     }
 }
 
-/// The kernel's `rt_mutex`, of which the kernel crate has none.
-#[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
-struct RtMutex(UnsafeCell<bindings::rt_mutex>);
-
-#[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
-impl RtMutex {
-    fn new() -> Self {
-        // SAFETY: Without debugging, zero is an unlocked one.
-        Self(UnsafeCell::new(unsafe { core::mem::zeroed() }))
-    }
-
-    fn lock(&self) -> impl Drop + '_ {
-        // SAFETY: It is initialised; thread context, and so when it is unlocked.
-        unsafe { bindings::rt_mutex_lock(self.0.get()) };
-        // SAFETY: As above.
-        ScopeGuard::new(|| unsafe { bindings::rt_mutex_unlock(self.0.get()) })
-    }
-}
-
-/// The C spinlock, without the kernel crate's calls around it.
-struct IrqSave(UnsafeCell<bindings::raw_spinlock_t>);
-
-impl IrqSave {
-    fn new() -> Self {
-        // SAFETY: Without debugging, zero is an unlocked one.
-        Self(UnsafeCell::new(unsafe { core::mem::zeroed() }))
-    }
-
-    fn lock(&self) -> impl Drop + '_ {
-        // SAFETY: It is initialised, and unlocked with the flags that locking it returned.
-        let flags = unsafe { bindings::_raw_spin_lock_irqsave(self.0.get()) };
-        // SAFETY: As above.
-        ScopeGuard::new(move || unsafe {
-            bindings::_raw_spin_unlock_irqrestore(self.0.get(), flags)
-        })
-    }
-}
-
 /// What a thread pays to lock and unlock, and others for a millisecond in between.
 fn measure_locks(shared: &Arc<Shared>, request: irq::IrqRequest<'_>, rounds: usize) -> Result {
-    let run = |mechanism| Run {
+    let irq = request.irq();
+    let run = |mechanism, vector| Run {
         shared,
         mechanism,
-        vector: "msi",
+        vector,
+        irq,
         rounds,
     };
     let irqsave = IrqSave::new();
-    run("irqsave-spinlock").pair(|| irqsave.lock())?;
-    run("SpinLockIrq").pair(|| shared.spin.lock())?;
-    run("mutex").pair(|| shared.mutex.lock())?;
+    run("irqsave-spinlock", "-").pair(|| irqsave.lock())?;
+    run("SpinLockIrq", "-").pair(|| shared.spin.lock())?;
+    run("mutex", "-").pair(|| shared.mutex.lock())?;
     #[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
-    {
-        let rt_mutex = RtMutex::new();
-        run("rt_mutex").pair(|| rt_mutex.lock())?;
-    }
-    run("lazy-mutex").pair(|| shared.lazy.lock())?;
-    run("lazy-write").pair(|| shared.rw.write())?;
-    run("lazy-read").pair(|| shared.rw.read())?;
+    run("rt_mutex", "-").pair(|| shared.rt_mutex.lock())?;
+    run("lazy-mutex", "-").pair(|| shared.lazy.lock())?;
+    run("lazy-write", "-").pair(|| shared.rw.write())?;
+    run("lazy-read", "-").pair(|| shared.rw.read())?;
     let mut readers = KVec::new();
     for (readers_before, name) in [
         (1, "lazy-read-beside-1"),
@@ -427,7 +186,7 @@ fn measure_locks(shared: &Arc<Shared>, request: irq::IrqRequest<'_>, rounds: usi
         while readers.len() < readers_before {
             readers.push(shared.rw.read(), GFP_KERNEL)?;
         }
-        run(name).pair(|| shared.rw.read())?;
+        run(name, "-").pair(|| shared.rw.read())?;
     }
     drop(readers);
 
@@ -441,10 +200,24 @@ fn measure_locks(shared: &Arc<Shared>, request: irq::IrqRequest<'_>, rounds: usi
         )
     };
     let _registration = KBox::pin_init(registration, GFP_KERNEL)?;
-    run("no-lock").latency(|| ())?;
-    run("irqsave-spinlock").latency(|| irqsave.lock())?;
-    run("mutex").latency(|| shared.mutex.lock())?;
-    run("lazy-mutex").latency(|| shared.lazy.lock())
+    run("no-lock", "msi").latency(|| ())?;
+    run("irqsave-spinlock", "msi").latency(|| irqsave.lock())?;
+    run("mutex", "msi").latency(|| shared.mutex.lock())?;
+    run("lazy-mutex", "msi").latency(|| shared.lazy.lock())
+}
+
+impl Run<'_> {
+    /// With the handler registered, and `lock` for what the thread shares with it.
+    fn measure_handler<const LONG: bool, G>(&self, lock: impl Fn() -> G) -> Result {
+        if LONG {
+            return self.others(lock);
+        }
+        self.uncontended("uncontended")?;
+        self.contended(&lock)?;
+        self.burst("burst-1", 1, &lock)?;
+        self.burst("burst-8", 8, &lock)?;
+        self.burst("burst-64", 64, &lock)
+    }
 }
 
 /// With handlers that are `LONG` or not.
@@ -461,6 +234,8 @@ fn measure<const LONG: bool>(
             done: AtomicU64::new(0),
             spin <- new_spinlock_irq!(0),
             mutex <- new_mutex!(0),
+            #[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
+            rt_mutex: RtMutex::new(),
             lazy <- lazyirq::new_mutex!(0, "bench"),
             rw <- lazyirq::new_rwlock!(0, "bench"),
         }? Error),
@@ -468,67 +243,59 @@ fn measure<const LONG: bool>(
     )?;
     for (vector, irq_type) in [("msi", IrqType::Msi), ("intx", IrqType::Intx)] {
         let vectors = pdev.alloc_irq_vectors(1, 1, IrqTypes::default().with(irq_type))?;
+        let request = || -> Result<irq::IrqRequest<'_>> { Ok(vectors.index(0)?.into()) };
+        let irq = request()?.irq();
         let run = |mechanism| Run {
             shared: &shared,
             mechanism,
             vector,
+            irq,
             rounds,
         };
         {
+            let handler = Hard::<LONG>(shared.clone());
             // SAFETY: It is dropped at the end of this block.
             let registration = unsafe {
-                irq::Registration::new(
-                    vectors.index(0)?.into(),
-                    Flags::SHARED,
-                    c"lazyirq_bench",
-                    Ok(Hard::<LONG>(shared.clone())),
-                )
+                irq::Registration::new(request()?, Flags::SHARED, c"lazyirq_bench", Ok(handler))
             };
             let _registration = KBox::pin_init(registration, GFP_KERNEL)?;
-            let run = run("hardirq");
-            if LONG {
-                run.others(|| shared.spin.lock())?;
-            } else {
-                run.uncontended()?;
-                run.contended(|| shared.spin.lock())?;
-            }
+            run("hardirq").measure_handler::<LONG, _>(|| shared.spin.lock())?;
         }
-        {
-            // SAFETY: It is dropped at the end of this block.
-            let registration = unsafe {
-                irq::ThreadedRegistration::new(
-                    vectors.index(0)?.into(),
-                    Flags::SHARED | Flags::ONESHOT,
-                    c"lazyirq_bench",
-                    Ok(Threaded::<LONG>(shared.clone())),
-                )
+        macro_rules! threaded {
+            ($mechanism:literal, $handler:ident, $lock:ident) => {
+                let handler = $handler::<LONG>(shared.clone());
+                let flags = Flags::SHARED | Flags::ONESHOT;
+                // SAFETY: It is dropped at the end of the block that this is in.
+                let registration = unsafe {
+                    irq::ThreadedRegistration::new(request()?, flags, c"lazyirq_bench", Ok(handler))
+                };
+                let _registration = KBox::pin_init(registration, GFP_KERNEL)?;
+                run($mechanism).measure_handler::<LONG, _>(|| shared.$lock.lock())?;
             };
-            let _registration = KBox::pin_init(registration, GFP_KERNEL)?;
-            let run = run("threaded-mutex");
-            if LONG {
-                run.others(|| shared.mutex.lock())?;
-            } else {
-                run.uncontended()?;
-                run.contended(|| shared.mutex.lock())?;
-            }
         }
         {
-            let _registration = lazyirq::register(
-                dev,
-                vectors.index(0)?.into(),
-                Options::new(c"lazyirq_bench", Ipl::from_const::<5>()).shared(),
-                Lazy::<LONG>(shared.clone()),
-            )?;
-            let run = run("lazy");
-            if LONG {
-                run.others(|| shared.lazy.lock())?;
-            } else {
-                run.uncontended()?;
-                run.contended(|| shared.lazy.lock())?;
-            }
+            threaded!("threaded-mutex", Threaded, mutex);
         }
-        if !LONG && matches!(irq_type, IrqType::Msi) {
-            measure_locks(&shared, vectors.index(0)?.into(), rounds)?;
+        #[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
+        {
+            threaded!("threaded-rtmutex", RtThreaded, rt_mutex);
+        }
+        let options = Options::new(c"lazyirq_bench", Ipl::from_const::<5>()).shared();
+        {
+            let handler = Lazy::<LONG>(shared.clone());
+            let _registration = lazyirq::register(dev, request()?, options, handler)?;
+            run("lazy").measure_handler::<LONG, _>(|| shared.lazy.lock())?;
+        }
+        if LONG {
+            continue;
+        }
+        {
+            let handler = Deferring(shared.clone());
+            let _registration = lazyirq::register(dev, request()?, options, handler)?;
+            run("lazy").uncontended("defer")?;
+        }
+        if matches!(irq_type, IrqType::Msi) {
+            measure_locks(&shared, request()?, rounds)?;
         }
     }
     Ok(())
@@ -553,15 +320,7 @@ impl Drop for Data<'_> {
 impl Bench {
     /// The first device is the witness.
     fn watch<'bound>(pdev: &'bound pci::Device<Core<'_>>) -> Result<Data<'bound>> {
-        let witness = Arc::new(
-            Witness {
-                registers: Registers::map(pdev)?,
-                raised: AtomicU64::new(0),
-                entered: AtomicU64::new(0),
-                ran: AtomicU64::new(0),
-            },
-            GFP_KERNEL,
-        )?;
+        let witness = Arc::new(Witness::new(Registers::map(pdev)?), GFP_KERNEL)?;
         let vectors = pdev.alloc_irq_vectors(1, 1, IrqTypes::default().with(IrqType::Msi))?;
         let vectors = KBox::new(vectors, GFP_KERNEL)?;
         // SAFETY: They stay in their box until the registration has been dropped; see `Data`.

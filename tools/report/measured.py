@@ -42,11 +42,11 @@ def read_sections(text):
     return sections
 
 
-Figure = namedtuple("Figure", "min p50 max rounds")
+Figure = namedtuple("Figure", "min p50 max rounds switches")
 
 
 class Figures:
-    PATTERN = re.compile(r"(\S+) (\S+) (\S+) (\S+) min (\d+) p50 (\d+) max (\d+) rounds (\d+)")
+    PATTERN = re.compile(r"(\S+) (\S+) (\S+) (\S+) min (\d+) p50 (\d+) max (\d+) rounds (\d+) switches (\d+)")
 
     def __init__(self, lines):
         self.all = {}

@@ -1,15 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # where: stock (the debug kernel has no BTF)
-# The example for bpftrace.
+# The tracepoints with trace-cmd, and the example for bpftrace.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 
 ktap_print_header
-ktap_set_plan 5
-out=/tmp/lazyirq-bpftrace
+ktap_set_plan 6
+out=/tmp/lazyirq-traced
 
 check "the driver loads" start
+recorded() {
+	trace-cmd record -o $out.dat -e lazyirq bash -c "echo locked 3 >${test_debugfs}0/run" >$out 2>&1 || return 1
+	trace-cmd report -i $out.dat >$out 2>&1
+	[ "$(grep -c 'block: *irq=[0-9]* name=lazyirq_test lock=lock a owner=thread id=[0-9]*$' $out)" = 3 ] && return
+	sed 's/^/# /' $out
+	return 1
+}
+check "trace-cmd records and reports them" recorded
 check "the kernel has BTF" [ -e /sys/kernel/btf/vmlinux ]
 script=$(dirname "$0")/../samples/blocked.bt
 probes=$(grep -c '^rawtracepoint:' "$script")
@@ -28,7 +36,7 @@ scenario 0 plain 5 && scenario 0 locked 7
 blocked() {
 	kill -INT $tracer && wait $tracer
 	sed 's/^/# /' $out
-	grep -qF '@a_thread_had[lazyirq_test, a]: 7' $out && grep -qF '@us_until_the_releaser[lazyirq_test]:' $out
+	grep -qF '@a_thread_had[lazyirq_test, lock a]: 7' $out && grep -qF '@us_until_the_releaser[lazyirq_test]:' $out
 }
 check "it counts the blocked handlers, by lock and owner, and how long they took" blocked
 check "the driver unloads" stop

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The device's registers, mapped without the kernel crate's checks and calls, which would be measured
+//! too; and the time stamp counter.
+
+use core::arch::x86_64::_rdtsc;
+use kernel::{bindings, device::Core, pci, prelude::*};
+
+const REGISTERS: usize = 0x100;
+const IRQ_RAISE: usize = 0x60;
+const IRQ_ACK: usize = 0x64;
+
+pub(crate) struct Registers(*mut u8);
+
+// SAFETY: Device registers may be written from any context.
+unsafe impl Send for Registers {}
+// SAFETY: As above.
+unsafe impl Sync for Registers {}
+
+impl Registers {
+    pub(crate) fn map(pdev: &pci::Device<Core<'_>>) -> Result<Self> {
+        // SAFETY: The region is this device's, which the driver is bound to.
+        let address = unsafe { bindings::ioremap(pdev.resource_start(0)?, REGISTERS) };
+        if address.is_null() {
+            return Err(ENOMEM);
+        }
+        Ok(Self(address.cast()))
+    }
+
+    #[inline(always)]
+    fn write(&self, offset: usize) {
+        // SAFETY: `offset` is one of the constants above, within what is mapped.
+        unsafe { self.0.add(offset).cast::<u32>().write_volatile(1) };
+    }
+
+    /// The device interrupts.
+    #[inline(always)]
+    pub(crate) fn raise(&self) {
+        self.write(IRQ_RAISE);
+    }
+
+    #[inline(always)]
+    pub(crate) fn acknowledge(&self) {
+        self.write(IRQ_ACK);
+    }
+}
+
+impl Drop for Registers {
+    fn drop(&mut self) {
+        // SAFETY: It was mapped by `map`.
+        unsafe { bindings::iounmap(self.0.cast()) };
+    }
+}
+
+#[inline(always)]
+pub(crate) fn now() -> u64 {
+    // SAFETY: Reads the time stamp counter.
+    unsafe { _rdtsc() }
+}
+
+/// Works for a millisecond.
+#[inline(always)]
+pub(crate) fn work(start: u64) {
+    while now() - start < 1_000_000 {
+        core::hint::spin_loop();
+    }
+}
