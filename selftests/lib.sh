@@ -27,6 +27,9 @@ load() {
 RESUME=${RESUME:-releaser}
 by_ithread() { [ "$RESUME" = ithread ]; }
 
+# Is it a PREEMPT_RT kernel?
+realtime() { [[ $(</proc/version) == *PREEMPT_RT* ]]; }
+
 loaded() { grep -q "^$1 " /proc/modules; }
 
 # check DESCRIPTION COMMAND...: a result, by the command's exit code.

@@ -66,7 +66,10 @@ no_wake_up() {
 		$1 ~ "-" pid "$" && substr($3, 3, 1) == "." { print "# " $0; found = 1 }
 		END { exit found }' $events/trace
 }
+# Not beside it.
+taskset -pc 0 $$ >/dev/null
 check "on another CPU, without a wake-up or an interrupt between the CPUs" no_wake_up
+taskset -pc 1 $$ >/dev/null
 
 for cpu in 0 1; do
 	not_preemptible() {

@@ -39,6 +39,7 @@ use kernel::{
     device::Core,
     devres::Devres,
     fmt,
+    interrupt::local_interrupt_disable,
     io::Io,
     irq::IrqReturn,
     pci::{self, IrqType, IrqTypes},
@@ -70,11 +71,6 @@ static_lock! {
 global_lock! {
     // SAFETY: Initialised in the module's init.
     unsafe(uninit) static K0: Mutex<u64> = 0;
-}
-
-global_lock! {
-    // SAFETY: Initialised in the module's init.
-    unsafe(uninit) static SPIN: SpinLock<()> = ();
 }
 
 /// Where on its stack the thread began that carries out a program, for handlers that it resumes; 0 if
@@ -212,7 +208,7 @@ fn step(step: Step, actor: u8, taken: &mut [Option<Taken>; STEPS]) -> Result {
             return Ok(());
         }
         b'U' => {
-            let _spin = SPIN.lock();
+            let _off = local_interrupt_disable();
             release_last(taken);
             return Ok(());
         }
@@ -478,7 +474,6 @@ impl kernel::InPlaceModule for Module {
         // SAFETY: Once, here.
         unsafe {
             K0.init();
-            SPIN.init();
             FILES.init();
         }
         pin_init::pin_init_scope(move || {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Stock drivers of the simulated devices of lazyirq_sim.ko, to share lines with
- * lazy ones: with a hard handler; with a thread, and a primary handler that quiets
+ * lazy ones: with a hard handler, also on PREEMPT_RT; with a thread, and a primary handler that quiets
  * the device; with a thread alone, for which the kernel masks the line (oneshot).
  */
 #include <linux/interrupt.h>
@@ -36,7 +36,7 @@ static int request(struct platform_device *pdev, irq_handler_t handler, irq_hand
 
 static int probe_hard(struct platform_device *pdev)
 {
-	return request(pdev, answer, NULL, IRQF_COND_ONESHOT);
+	return request(pdev, answer, NULL, IRQF_COND_ONESHOT | IRQF_NO_THREAD);
 }
 
 static int probe_threaded(struct platform_device *pdev)
