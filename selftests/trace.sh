@@ -134,7 +134,14 @@ in_documentation() {
 	sed -n 's/^\t\tlazyirq:\([a-z_]*\) *\([a-z ]*\):.*/\1 \2/p' \
 		"$(dirname "$0")/../Documentation/ABI/testing/debugfs-lazyirq"
 }
-documented() { diff <(in_tracefs | sort) <(in_documentation | sort) | sed 's/^/# /' && [ "${PIPESTATUS[0]}" = 0 ]; }
+in_order() {
+	local event fields
+	while read -r event fields; do
+		# shellcheck disable=SC2086
+		echo "$event" $(printf '%s\n' $fields | sort)
+	done | sort
+}
+documented() { diff <(in_tracefs | in_order) <(in_documentation | in_order); }
 check "all events and fields are documented" documented
 
 only_one() {
