@@ -8,7 +8,7 @@
 . "$(dirname "$0")/locks.sh"
 
 ktap_print_header
-ktap_set_plan 26
+ktap_set_plan $((26 + $(realtime && echo 1 || echo 0)))
 
 # All that matters here happens on CPU 0; the script and the interrupts are on CPU 1.
 taskset -pc 1 $$ >/dev/null
@@ -89,6 +89,17 @@ chain() {
 	unhog && ended A && ended B
 }
 check "through a chain: the owner waits for another lock" chain
+
+# On PREEMPT_RT the kernel's mutexes inherit, too, and what is lent to who waits for one goes on to its owner.
+into_kernel() {
+	reset
+	thread -c 0 -f 1 A k0 h && trace_has Ah || return 1
+	thread -c 0 -f 2 B x0 k0 && trace_has Bx0 && hog 40 || return 1
+	handler 1 H x0
+	fifo_becomes A 57 && go A && trace_has "H.'"
+	unhog && ended A && ended B
+}
+! realtime || check "through one of the kernel's mutexes" into_kernel
 
 through_handler() {
 	reset
