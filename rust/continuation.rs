@@ -110,13 +110,13 @@ impl State {
         self.0 & Self::MASKED != 0
     }
 
-    fn is_stopped(self) -> bool {
+    pub(crate) fn is_stopped(self) -> bool {
         self.0 & Self::STOPPED != 0
     }
 
-    /// Is it stopped or dead, so that no interrupt starts it any more?
+    /// Is it at rest, and stopped or dead, so that no interrupt starts it any more?
     pub(crate) fn is_refusing(self) -> bool {
-        self.is_stopped() || self.phase() == Phase::Dead
+        self.phase() == Phase::Dead || (self.is_stopped() && self.phase() == Phase::Idle)
     }
 
     fn with(self, phase: Phase) -> State {
@@ -150,6 +150,8 @@ pub(crate) enum Arrival {
     Held,
     /// It was added to the unfinished handler's events, and starts it again.
     Remembered,
+    /// The registration is going, and waits for the handler: not handled, but what masks the line stays.
+    Late,
     /// The registration is going, or the handler is dead: not handled.
     Refused,
 }
@@ -291,12 +293,14 @@ impl Continuation {
         let arrival = |state: State| match state.phase() {
             _ if state.is_refusing() => Arrival::Refused,
             Phase::Idle => Arrival::Held,
+            _ if state.is_stopped() => Arrival::Late,
             _ => Arrival::Remembered,
         };
         let old = self.update(|state| {
             let state = if mask { state.masked() } else { state };
             match arrival(state) {
                 Arrival::Refused => None,
+                Arrival::Late => Some(state),
                 Arrival::Held => Some(state.with(Phase::Queued)),
                 Arrival::Remembered => {
                     Some(state.with_events((state.events() + 1).min(State::MOST_EVENTS)))
@@ -312,18 +316,16 @@ impl Continuation {
         matches!(self.load().phase(), Phase::Armed | Phase::Notified)
     }
 
-    /// 2, 4: a poll returned pending, and is awaiting something. `masked` says that the line has been
-    /// disabled for it.
+    /// 2, 4: a poll returned pending, and is awaiting something.
     #[inline]
-    pub(crate) fn pending(&self, masked: bool) -> Pending {
+    pub(crate) fn pending(&self) -> Pending {
         // Nobody else leaves Armed but for Notified, so the phase can be added to.
         const STEP: u32 = (Phase::Parked as u32 - Phase::Armed as u32) << State::PHASE_SHIFT;
         const _: () = assert!(
             Phase::Parked as u32 - Phase::Armed as u32
                 == Phase::Queued as u32 - Phase::Notified as u32
         );
-        let mask = if masked { State::MASKED } else { 0 };
-        match State(self.0.fetch_add(STEP | mask, AcqRel)).phase() {
+        match State(self.0.fetch_add(STEP, AcqRel)).phase() {
             Phase::Armed => Pending::Parked,
             _ => Pending::Queue,
         }

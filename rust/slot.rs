@@ -66,8 +66,8 @@ pub(crate) struct Head {
     batch: Cell<*const Batch>,
     /// How many locks' queues the handler is in. More than one only if it polls their futures by itself.
     pub(crate) waits: Cell<u32>,
-    /// The line has to be masked while the handler is unfinished: it is level-triggered, or not
-    /// known yet.
+    /// The line has to be masked with the first interrupt that does not start the handler: it is
+    /// level-triggered, or not known yet.
     pub(crate) level_triggered: AtomicU32,
     /// The CPU that the continuation belongs to: where the interrupt was taken.
     home: AtomicU32,
@@ -302,7 +302,7 @@ impl Head {
             counters.refused.add(1);
             return bindings::irqreturn::IRQ_NONE;
         }
-        // An idle level line, too: its handler will not have acknowledged before it runs.
+        // A level line asks until it is answered, which it will not be at once.
         let mask = !state.is_masked()
             && (self.level_triggered.load(Relaxed) != 0 || state.events() >= EVENTS_BEFORE_MASKING);
         // Masked before it is published: the ithread may be done, and unmask, right after.
@@ -315,7 +315,7 @@ impl Head {
             let counter = match arrival {
                 Arrival::Held => &counters.held,
                 Arrival::Remembered => &counters.remembered,
-                Arrival::Refused => &counters.refused,
+                Arrival::Late | Arrival::Refused => &counters.refused,
             };
             counter.add(1);
             arrival
@@ -333,6 +333,8 @@ impl Head {
                     observe::holds(self, true);
                 }
             }
+            // It would not be answered, so a level line has to be masked all the same.
+            Arrival::Late => return bindings::irqreturn::IRQ_NONE,
             // Stopped just now.
             Arrival::Refused => {
                 if mask {
@@ -365,13 +367,9 @@ impl Head {
         self.started.set(true);
         self.fresh.set(!self.deferred.get());
         self.promote();
-        let mask = self.level_triggered.load(Relaxed) != 0;
-        if mask {
-            self.mask();
-        }
         // From `pending` on another context may run, and finish, it.
         let answer = self.answer_early();
-        if self.continuation.pending(mask) == Pending::Queue {
+        if self.continuation.pending() == Pending::Queue {
             ithread::enqueue(self, self.home());
         }
         answer
@@ -440,7 +438,7 @@ impl Head {
             }
             // From here on another context may run, and finish, it.
             let home = self.home();
-            if self.continuation.pending(false) == Pending::Queue {
+            if self.continuation.pending() == Pending::Queue {
                 ithread::enqueue(self, home);
             }
             return;

@@ -39,7 +39,7 @@ late() {
 
 # A blocked handler that has not acknowledged, and one that will not.
 mute() {
-	start_mode "$1" mute 1 && hold "$1.0" && raise "$1.0" && becomes "$1" BLOCKED 1 delivered 1 || return 1
+	start_mode "$1" mute 1 && hold "$1.0" && raise "$1.0" && becomes "$1" BLOCKED 1 delivered $((1 + $1 / 4)) || return 1
 	release "$1.0" && raise "$1.0" && accounted "$1" 2 && lazy_again "$1"
 }
 mute_for_long() {

@@ -3,7 +3,7 @@
 # resume: both
 # A line that a lazy driver shares with a stock one, hard, threaded or oneshot, or
 # with another lazy one, in both orders of registration: while a handler is blocked
-# a level line's other devices wait, and an edge line's need not; whoever comes
+# a level line's other devices are answered once and then wait, and an edge line's need not; whoever comes
 # and goes meanwhile, afterwards all are answered.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
@@ -25,7 +25,7 @@ case $(uname -r) in *-debug) expect_log 'Call Trace:' ;; esac
 # The lazy device's source and its neighbour's, and the neighbour's driver: $me, $other, $driver.
 # The line is $n.
 
-blocks() { reset $n && hold $me && raise $me && becomes $n "answered${me#*.}" 1 depth $((n / 4)); }
+blocks() { reset $n && hold $me && raise $me && becomes $n "answered${me#*.}" 1 depth 0; }
 released() { release $me && rests $n "$1"; }
 
 # Nobody is blocked.
@@ -35,7 +35,7 @@ both_answered() { reset $n && raise $me 50 && raise $other 50 && raise $me 50 &&
 waits() {
 	blocks && raise $other 3 || return 1
 	if [ $n -ge 4 ]; then
-		becomes $n "answered${other#*.}" 0 delivered 1 masked 1 || return 1
+		becomes $n delivered 2 masked 1 && get_line $n && ((line[answered${other#*.}] > 0)) || return 1
 	else
 		becomes $n "answered${other#*.}" 3 || return 1
 	fi
@@ -45,16 +45,7 @@ waits() {
 # Both ask when the interrupt comes: it is the neighbour's as well.
 at_once() {
 	reset $n && control disable $n && raise $me && raise $other && hold $me || return 1
-	control enable $n && becomes $n answered 2 depth $((n / 4)) && released 2
-}
-
-# unbinding DEVICE: that waits for the blocked handler. Its process is $unbinder.
-unbinding() {
-	local stat
-	unbind "$1" &
-	unbinder=$!
-	asleep() { read -r -a stat <"/proc/$unbinder/stat" && [ "${stat[2]}" = D ]; }
-	within asleep
+	control enable $n && becomes $n answered 2 depth 0 && released 2
 }
 
 # Whoever is on the line, its end waits for all that runs there.

@@ -21,6 +21,15 @@ bind() {
 }
 unbind() { echo "lazyirq_sim$1" >"$platform/devices/lazyirq_sim$1/driver/unbind"; }
 
+# unbinding DEVICE: that waits for the blocked handler. Its process is $unbinder.
+unbinding() {
+	local stat
+	unbind "$1" &
+	unbinder=$!
+	asleep() { read -r -a stat <"/proc/$unbinder/stat" && [ "${stat[2]}" = D ]; }
+	within asleep
+}
+
 # bind_all LINE DRIVER...: its devices from source 0 on, in this order.
 bind_all() {
 	local line=$1 source=0

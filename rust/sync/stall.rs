@@ -162,7 +162,7 @@ impl Stall {
             handler: Name::of(head),
             lock: lock.name,
             ms,
-            awaited: head.continuation.load().is_refusing(),
+            awaited: head.continuation.load().is_stopped(),
             holder,
             _rcu: rcu::read_lock(),
         }

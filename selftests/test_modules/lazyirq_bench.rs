@@ -142,6 +142,7 @@ struct Deferring(Arc<Shared>);
 impl Handler for Deferring {
     async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
         const LONG: bool = false;
+        self.0.registers.acknowledge();
         irq.defer().await;
         body!(self.0, self.0.lazy.lock_irq(irq).await)
     }

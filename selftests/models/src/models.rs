@@ -32,7 +32,7 @@ fn pending_and_wake() {
                 });
             }
             item.value.set(1);
-            if continuation.pending(false) == Pending::Queue {
+            if continuation.pending() == Pending::Queue {
                 enqueue();
             }
         });

@@ -252,6 +252,7 @@ impl Head {
             Arrival::Remembered => {
                 self.taken.fetch_add(1, Relaxed);
             }
+            Arrival::Late => (),
             Arrival::Refused => {
                 if mask {
                     self.unmask();
@@ -267,10 +268,7 @@ impl Head {
         }
         self.fresh.set(true);
         self.promote();
-        if self.level_triggered {
-            self.mask();
-        }
-        if self.continuation.pending(self.level_triggered) == Pending::Queue {
+        if self.continuation.pending() == Pending::Queue {
             self.enqueue();
         }
         true
@@ -303,7 +301,7 @@ impl Head {
             return true;
         }
         let ithread = self.ithread();
-        if self.continuation.pending(false) == Pending::Queue {
+        if self.continuation.pending() == Pending::Queue {
             ithread.enqueue(self);
         }
         false
