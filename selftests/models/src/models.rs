@@ -203,17 +203,38 @@ fn stop_and_done() {
             let slot = Slot::new(ithread, |_| async {});
             slot.arrived_busy();
             t.spawn(|| ithread.run(u32::MAX));
-            threads(|line| {
-                line.spawn(|| (0..2).for_each(|_| slot.interrupt()));
-                slot.continuation.stop();
-            });
-            slot.synchronize();
-            slot.assert_answered();
-            assert_eq!(
-                u32::from(slot.continuation.load().is_masked()),
-                slot.masked()
-            );
+            stop(&slot, 2);
             drop(slot);
+            ithread.end();
+        });
+    });
+}
+
+fn stop(slot: &Slot<'_>, interrupts: u32) {
+    threads(|line| {
+        line.spawn(move || (0..interrupts).for_each(|_| slot.interrupt()));
+        slot.continuation.stop();
+    });
+    slot.synchronize();
+    slot.assert_answered();
+    assert_eq!(
+        u32::from(slot.continuation.load().is_masked()),
+        slot.masked()
+    );
+}
+
+/// The same while the handler is blocked on a level-triggered line, which is not masked yet.
+#[test]
+fn stop_and_level_interrupt() {
+    model(2, || {
+        let (lock, ithread) = (&Lock::new(), &Ithread::new());
+        let slot = writing(lock, ithread).level_triggered();
+        threads(|t| {
+            let guard = lock.held();
+            slot.interrupt();
+            t.spawn(move || drop(guard));
+            t.spawn(|| ithread.run(u32::MAX));
+            stop(&slot, 1);
             ithread.end();
         });
     });
