@@ -35,8 +35,9 @@ now_and_then="3.0 7.0"
 
 insmod lazyirq.ko stall_ms=60000 && insmod lazyirq_sim.ko && insmod lazyirq_neighbours.ko &&
 	insmod lazyirq_soak.ko "seed=$seed" || fail "the modules do not load"
-for device in $always $now_and_then; do bind "$device" soak || fail "$device cannot be bound"; done
+# First, as PREEMPT_RT wants it of a threaded one.
 bind 5.1 threaded || fail "5.1 cannot be bound"
+for device in $always $now_and_then; do bind "$device" soak || fail "$device cannot be bound"; done
 cpus=$(ls -d /sys/devices/system/cpu/cpu[0-9]* | wc -l)
 irqs=$(sed -n 's/^irq //p' $sim/line*)
 
