@@ -56,11 +56,12 @@ traced() {
 	done
 }
 no_wake_up() {
+	# Some of this waits for every CPU.
+	echo 0 >$events/tracing_on && echo >$events/trace && traced 1 || return 1
 	fresh && thread -c 1 -f 70 A x0 b u b && trace_has Ab && handler 0 H x0 && stat_becomes blocked 1 || return 1
-	echo >$events/trace
-	traced 1 && echo 1 >$events/tracing_on && go A && trace_is_all "Ax0 Ab Hx0' H.' Au Ab"
-	traced 0
-	go A && ended A && counted 0 1 || return 1
+	echo 1 >$events/tracing_on && go A && trace_is_all "Ax0 Ab Hx0' H.' Au Ab"
+	echo 0 >$events/tracing_on
+	go A && ended A && traced 0 && counted 0 1 || return 1
 	# In the third column the third letter says what is interrupted: h, H, s, z.
 	awk -v pid="${pid[A]}" '
 		$1 ~ "-" pid "$" && substr($3, 3, 1) == "." { print "# " $0; found = 1 }
