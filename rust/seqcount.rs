@@ -37,7 +37,7 @@ impl SeqCount {
 
     /// What `look` has seen while nothing was being changed; or, after many attempts, in spite of that.
     pub(crate) fn read<R>(&self, mut look: impl FnMut() -> R) -> R {
-        let mut seen = (0..Self::LOOKS).find_map(|_| self.look(&mut look));
-        seen.take().unwrap_or_else(look)
+        let seen = (0..Self::LOOKS).find_map(|_| self.look(&mut look));
+        seen.unwrap_or_else(look)
     }
 }
