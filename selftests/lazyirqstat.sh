@@ -40,7 +40,7 @@ for row, other in zip(rows, known):
 	del row['time'], row['interval']
 	assert row == other, (row, other)"; }
 check "as JSON, with all that debugfs has" sorted
-locks() { lazyirqstat -b lock >$out && grep -qE '^a +40 +0 +10 +10 ' $out; }
+locks() { lazyirqstat -b lock >$out && grep -qE '^lock a +40 +0 +10 +10 ' $out; }
 check "the locks" locks
 threads() {
 	lazyirqstat -b thread >$out && [ "$(wc -l <$out)" = "$(wc -l <$debugfs/ithreads)" ] &&
