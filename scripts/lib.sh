@@ -23,8 +23,8 @@ flavour_of() {
 # The name of the kernel in KERNEL_FLAVOUR.
 this_kernel() {
 	local name
-	for name in stock rt cloud debug; do
-		[ "$(flavour_of $name)" != "$KERNEL_FLAVOUR" ] || echo $name
+	for name in "${kernels[@]}"; do
+		[ "$(flavour_of "$name")" != "$KERNEL_FLAVOUR" ] || echo "$name"
 	done
 }
 # The user's choice. What is called from here on goes by the flavour.
