@@ -31,7 +31,7 @@ use kernel::{
 /// instructions; few, so that a device gone wild does not keep the CPU in hard IRQs.
 const EVENTS_BEFORE_MASKING: u32 = 4;
 
-/// Runs the handler: `run` below with the handler's type erased.
+/// Runs the handler: `enter` in `irq.rs` with its type erased.
 ///
 /// # Safety
 ///
