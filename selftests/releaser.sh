@@ -94,9 +94,10 @@ second_block() {
 }
 check "so is one that blocks for the second time" second_block
 
-# I waits for H, which waits for A.
+# I waits for H, which waits for A. Nobody else is to run on A's CPU: the second one would be left to
+# its ithread.
 chain() {
-	echo 6 >"$ipl" && fresh && thread -c 0 A x1 b && trace_has Ab || return 1
+	echo 6 >"$ipl" && fresh && thread -c 0 -f 70 A x1 b && trace_has Ab || return 1
 	handler 0 H x0 x1 && stat_becomes blocked 1 && handler 1 I x0 && stat_becomes blocked 1 1 || return 1
 	go A && ended A && trace_is_all "Ax1 Ab Hx0 A. Hx1' H.' Ix0' I.'" && counted 0 1 && counted 1 "$1"
 }
