@@ -10,11 +10,11 @@
 
 use crate::{
     bindings,
+    counters::Counter,
     ipl::Ipl,
     primitive::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release},
     runqueue::RunQueue,
     slot::Head,
-    stats::Counter,
 };
 use core::{
     cell::{Cell, UnsafeCell},

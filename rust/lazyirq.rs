@@ -15,6 +15,7 @@ use kernel::prelude::*;
 
 mod bindings;
 mod continuation;
+mod counters;
 mod debugfs;
 mod handler;
 mod histogram;

@@ -10,6 +10,7 @@
 //! mean the same under both memory models.
 
 pub(crate) use core::cell::Cell;
+pub(crate) use core::hint::spin_loop;
 pub(crate) use core::sync::atomic::{
     fence, AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst},
@@ -49,6 +50,12 @@ macro_rules! const_fn {
     ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => { $(#[$meta])* $vis const fn $($rest)* };
 }
 pub(crate) use const_fn;
+
+/// What the only writer of an atomic, who is calling, has stored last. (The models check that.)
+#[inline(always)]
+pub(crate) fn load_own(atomic: &AtomicU64) -> u64 {
+    atomic.load(Relaxed)
+}
 
 /// A raw spinlock taken with interrupts off: the short critical sections behind the slow paths.
 /// It spins on PREEMPT_RT too.

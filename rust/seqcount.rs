@@ -4,7 +4,7 @@
 //!
 //! As the kernel's `seqcount_t`, but for those who look not having to wait: a look may fail.
 
-use crate::primitive::{fence, Acquire, AtomicU32, Relaxed, Release};
+use crate::primitive::{fence, spin_loop, Acquire, AtomicU32, Relaxed, Release};
 
 /// Odd while something is being changed. It has one writer at a time.
 #[derive(Default)]
@@ -37,7 +37,12 @@ impl SeqCount {
 
     /// What `look` has seen while nothing was being changed; or, after many attempts, in spite of that.
     pub(crate) fn read<R>(&self, mut look: impl FnMut() -> R) -> R {
-        let seen = (0..Self::LOOKS).find_map(|_| self.look(&mut look));
-        seen.unwrap_or_else(look)
+        for _ in 0..Self::LOOKS {
+            if let Some(seen) = self.look(&mut look) {
+                return seen;
+            }
+            spin_loop();
+        }
+        look()
     }
 }

@@ -1,64 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is counted for each registered interrupt.
-//!
-//! Every counter has one writer at a time (the line's hard-IRQ entry, or the thread that runs the
-//! handler), so counting is a plain addition to memory that no other CPU writes. What is read of an
-//! interrupt is what was counted at one moment, and adds up:
-//!
-//! ```text
-//! interrupts = lazy + blocked + deferred + held + remembered + refused + threaded
-//! blocked + deferred + held + remembered = resumed + unfinished + illegal off the lazy path
-//! ```
+//! What is known of each registered interrupt: what was counted and measured, and what it met.
 
 use crate::{
+    counters::Counters,
     observe::Timer,
-    primitive::{Acquire, AtomicPtr, AtomicU32, AtomicU64, Relaxed, Release},
-    seqcount::SeqCount,
+    primitive::{AtomicPtr, AtomicU32, AtomicU64, Relaxed},
     sync::Holder,
 };
 use core::ptr;
 use kernel::{prelude::*, str::CStr};
-
-/// A counter with one writer at a time.
-#[derive(Default)]
-pub(crate) struct Counter {
-    count: AtomicU64,
-    /// The count at the last reset: resetting does not write what the counting writes.
-    base: AtomicU64,
-}
-
-impl Counter {
-    /// The `Release` pairs with the `Acquire` in `total`: who sees a count sees what was counted before.
-    #[inline(always)]
-    pub(crate) fn add(&self, n: u64) {
-        self.count
-            .store(self.count.load(Relaxed).wrapping_add(n), Release);
-    }
-
-    /// The count since the last reset, out of what it was since registration.
-    fn since_reset(&self, total: u64) -> u64 {
-        total.wrapping_sub(self.base.load(Relaxed))
-    }
-
-    pub(crate) fn get(&self) -> u64 {
-        self.since_reset(self.total())
-    }
-
-    /// The count since registration, resets or not.
-    #[inline]
-    pub(crate) fn total(&self) -> u64 {
-        self.count.load(Acquire)
-    }
-
-    pub(crate) fn reset(&self) {
-        self.reset_at(self.total());
-    }
-
-    fn reset_at(&self, total: u64) {
-        self.base.store(total, Relaxed);
-    }
-}
 
 /// A name to be shown: of a lock, set by whoever runs the handler.
 ///
@@ -122,122 +73,6 @@ impl Mechanism {
             Mechanism::Lazy => "lazy",
             Mechanism::Stock => "stock",
         }
-    }
-}
-
-macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// The counters of one registered interrupt.
-        #[derive(Default)]
-        pub(crate) struct Counters {
-            $($(#[$doc])* pub(crate) $name: Counter,)*
-            /// For the hard-IRQ entry, while an interrupt may be answered that is not counted yet.
-            pub(crate) arriving: SeqCount,
-        }
-
-        impl Counters {
-            fn look(&self) -> Counts {
-                Counts { $($name: self.$name.total()),* }
-            }
-
-            /// What they all were at one moment, since the last reset.
-            pub(crate) fn snapshot(&self) -> Counts {
-                let totals = self.totals();
-                Counts { $($name: self.$name.since_reset(totals.$name)),* }
-            }
-
-            /// They all begin anew at one moment.
-            fn reset(&self) {
-                let totals = self.totals();
-                $(self.$name.reset_at(totals.$name);)*
-            }
-        }
-
-        /// What the counters of one interrupt were at one moment.
-        #[derive(Clone, Copy, PartialEq)]
-        pub(crate) struct Counts {
-            $(pub(crate) $name: u64,)*
-        }
-
-        impl Counts {
-            /// Each with its name.
-            pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
-                [$((stringify!($name), self.$name)),*].into_iter()
-            }
-        }
-    };
-}
-
-counters! {
-    /// Handlers that were done in the lazy path.
-    lazy,
-    /// Handlers that left the lazy path waiting for a lock.
-    blocked,
-    /// Handlers that left the lazy path by `defer()`.
-    deferred,
-    /// Interrupts started in the ithread, since a handler of their IPL or above was unfinished.
-    held,
-    /// Interrupts that came while their own handler was unfinished, and started it once more.
-    remembered,
-    /// Interrupts of a handler that is dead or being dropped.
-    refused,
-    /// Interrupts that went to the stock mechanism's thread.
-    threaded,
-    /// Handlers that were done after they had left the lazy path, or in the stock IRQ thread.
-    resumed,
-    /// Of these, handlers that whoever released their lock has resumed. The others: the ithread.
-    lent,
-    /// Waits for a lock after the lazy path was left.
-    reblocked,
-    /// Waits for a lock that a thread had.
-    met_thread,
-    /// Waits for a lock that another handler had.
-    met_handler,
-    /// Waits for a lock that readers had.
-    met_readers,
-    /// Answers `IrqReturn::None` from the lazy path (or the stock mechanism).
-    spurious,
-    /// Answers `IrqReturn::None` off the lazy path, after "handled" had been reported.
-    late_none,
-    /// Pending polls that nothing would ever have ended. The handler is dead then.
-    illegal,
-    /// Waits for a lock that took longer than `stall_ms`. Counted by whoever reports them.
-    stalled,
-    /// Runs in the ithread in which the handler has slept.
-    slept,
-    /// Context switches that the interrupts caused: to the thread that ran the handler, and back.
-    switches,
-}
-
-impl Counters {
-    /// What they all were at one moment, since registration. None of them ever returns to an earlier
-    /// value, so between two looks that see the same it was so.
-    fn totals(&self) -> Counts {
-        let mut last = None;
-        for _ in 0..SeqCount::LOOKS {
-            let seen = self.arriving.look(|| self.look());
-            if let Some(totals) = seen.filter(|_| seen == last) {
-                return totals;
-            }
-            last = seen;
-        }
-        self.look()
-    }
-}
-
-impl Counts {
-    pub(crate) fn interrupts(&self) -> u64 {
-        [
-            self.lazy,
-            self.blocked,
-            self.deferred,
-            self.held,
-            self.remembered,
-            self.refused,
-            self.threaded,
-        ]
-        .into_iter()
-        .fold(0, u64::wrapping_add)
     }
 }
 

@@ -149,7 +149,7 @@ impl Compared<'_> {
             |what: &str, one: u64, other: u64| writeln!(f, "{what:<28} {one:>14} {other:>14}");
         macro_rules! pairs {
             ($($what:literal: |$c:ident| $value:expr),* $(,)?) => {$(
-                let value = |$c: &crate::stats::Counts| -> u64 { $value };
+                let value = |$c: &crate::counters::Counts| -> u64 { $value };
                 pair($what, value(&lazy), value(&stock))?;
             )*};
         }

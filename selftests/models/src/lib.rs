@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Models of the locks and of the state machine, which [loom] runs in every order that its bound
-//! allows.
+//! Models of the locks, of the state machine and of the counters, which [loom] runs in every order
+//! that its bound allows.
 //!
 //! What is checked is the driver core's own source: `continuation.rs`, `runqueue.rs`, `releaser.rs`,
-//! `sync/raw.rs`, `sync/turnstile.rs` and `sync/wait.rs` are compiled from where they are. What they stand on is
+//! `counters.rs`, `seqcount.rs`, `sync/raw.rs`, `sync/turnstile.rs` and `sync/wait.rs` are compiled
+//! from where they are. What they stand on is
 //! replaced: the atomics and the spinlock (`primitive.rs`) by loom's, slots and interrupt threads
 //! (`slot.rs`), the locks with their data (`sync/lock.rs`) and how one sleeps (`sync/sleeper.rs`) by
 //! what is left of them without a kernel. Nothing is lent here (`sync/lend.rs`),
@@ -25,16 +26,22 @@ extern crate self as pin_init;
 
 #[path = "../../../rust/continuation.rs"]
 mod continuation;
+#[path = "../../../rust/counters.rs"]
+mod counters;
 #[path = "../../../rust/releaser.rs"]
 mod releaser;
 #[path = "../../../rust/runqueue.rs"]
 mod runqueue;
+#[path = "../../../rust/seqcount.rs"]
+mod seqcount;
 
 mod primitive;
 mod slot;
 mod sync;
 mod threads;
 
+#[cfg(test)]
+mod counting;
 #[cfg(test)]
 mod models;
 

@@ -5,7 +5,11 @@
 //! When an atomic or a cell goes away, that is one more use of it, which all others have to be
 //! ordered before: so what is used after it was freed is noticed.
 
-pub(crate) use loom::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
+pub(crate) use loom::hint::spin_loop;
+pub(crate) use loom::sync::atomic::{
+    fence,
+    Ordering::{self, AcqRel, Acquire, Relaxed, Release},
+};
 
 use std::{
     ops::{Deref, DerefMut},
@@ -32,6 +36,13 @@ macro_rules! atomic {
             }
         }
 
+        impl $(<$t>)? Default for $name $(<$t>)? where $value: Default {
+            #[track_caller]
+            fn default() -> Self {
+                Self::new(Default::default())
+            }
+        }
+
         impl $(<$t>)? Drop for $name $(<$t>)? {
             fn drop(&mut self) {
                 if !panicking() {
@@ -46,6 +57,12 @@ atomic!(AtomicU32, u32);
 atomic!(AtomicU64, u64);
 atomic!(AtomicUsize, usize);
 atomic!(AtomicPtr<T>, *mut T);
+
+#[track_caller]
+pub(crate) fn load_own(atomic: &AtomicU64) -> u64 {
+    // SAFETY: Loom checks that all stores come before.
+    unsafe { atomic.unsync_load() }
+}
 
 pub(crate) struct Cell<T>(loom::cell::UnsafeCell<T>);
 
