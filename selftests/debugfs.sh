@@ -186,7 +186,12 @@ reset_others() {
 		awk 'NR > 1 && $4 + $5 + $6 > 0 { bad = 1 } END { exit bad }' $debugfs/ithreads
 }
 check "also the locks' counts and the threads'" reset_others
-unlisted() { rmmod lazyirq_test && [ -z "$(cat $debugfs/locks $debugfs/ithreads $debugfs/interrupts)" ]; }
-check "with the driver, its locks, threads and interrupts go" unlisted
-check "the core unloads" rmmod lazyirq
+forgotten() {
+	local driver=/sys/bus/pci/drivers/lazyirq_test device
+	[ "$(wc -l <$debugfs/locks.json)" = 1 ] || return 1
+	for device in $driver/*:*; do echo "${device##*/}" >$driver/unbind || return 1; done
+	[ -z "$(cat $debugfs/locks $debugfs/ithreads $debugfs/interrupts)" ]
+}
+check "with the devices their locks, threads and interrupts go" forgotten
+check "driver and core unload" stop
 ktap_finished
