@@ -5,8 +5,9 @@
 #   guest-run.sh          thousands of interrupts; the counters side by side
 #   guest-run.sh icount   the instruction counts side by side
 #   guest-run.sh report   all that tools/report draws, time counted in instructions
-#   guest-run.sh bench    all that tools/bench makes records of
-debugfs=/sys/kernel/debug/lazyirq
+#   guest-run.sh bench    what tools/bench makes records of
+#   guest-run.sh elsewhere   the same with the lock's owner on another CPU than the interrupt: needs two
+debugfs=/sys/kernel/debug/lazyirq tracing=/sys/kernel/tracing
 fail() { echo "FAILED: $*"; exit 1; }
 cd /ko || fail "no modules"
 insmod lazyirq.ko || fail "lazyirq.ko does not load"
@@ -123,7 +124,6 @@ reported() {
 	done
 	echo 0 >$debugfs/latency
 	# One blocked interrupt. The time stamp counter counts instructions, too, and is shown to the last.
-	tracing=/sys/kernel/tracing
 	echo x86-tsc >$tracing/trace_clock
 	for resume in releaser ithread; do
 		echo $resume >/sys/module/lazyirq/parameters/resume
@@ -142,12 +142,40 @@ reported() {
 	rmmod lazyirq_edu || fail "lazyirq_edu does not unload"
 }
 
+# With two CPUs: the interrupts go to CPU 0, the lock's owner is on CPU 1.
+elsewhere() {
+	echo 1 >/proc/irq/default_smp_affinity
+	for resume in releaser ithread; do
+		echo $resume >/sys/module/lazyirq/parameters/resume
+		dmesg -c >/dev/null
+		taskset 2 insmod lazyirq_bench.ko rounds=200 elsewhere=1 || fail "lazyirq_bench.ko does not load"
+		dmesg | sed -n 's/^.*lazyirq_bench: \(figure .* switches\) .*/\1 -/p' >/figures-$resume
+		rmmod lazyirq_bench
+	done
+	cat /figures-releaser
+	sed -n 's/^figure lazy /figure lazy-ithread /p' /figures-ithread
+	echo bench-end
+}
+
 # The lazy path once more, with something switched on: a case of that name.
 counted_with() {
 	dmesg -c >/dev/null
 	insmod lazyirq_bench.ko rounds=200 || fail "lazyirq_bench.ko does not load"
 	dmesg | sed -n "s/^.*lazyirq_bench: figure \(lazy [^ ]*\) uncontended /\1 uncontended-$1 /p" >>/figures
 	rmmod lazyirq_bench
+}
+
+# wake_ups MECHANISM NODE: how often an interrupt wakes a thread that handles it, with the lock free and held.
+wake_ups() {
+	for held in "" held; do
+		case=$([ -z "$held" ] && echo uncontended || echo contended-same-cpu)
+		echo >$tracing/trace
+		echo 1 >$tracing/events/sched/sched_waking/enable
+		echo "raise 200${held:+ $held}" >"$2" || fail "$2: raise 200 $held"
+		echo 0 >$tracing/events/sched/sched_waking/enable
+		woken=$(grep -cE 'comm=(irq/|lazyirq[0-9])' $tracing/trace)
+		echo "$1 msi $case wake-ups min $woken p50 $woken max $woken rounds 200 switches -" >>/figures
+	done
 }
 
 # The first line is the kernel's release, the last one bench-end.
@@ -157,9 +185,9 @@ benched() {
 	echo 1 >$debugfs/latency
 	counted_with histograms
 	echo 0 >$debugfs/latency
-	echo 1 >/sys/kernel/tracing/events/lazyirq/enable
+	echo 1 >$tracing/events/lazyirq/enable
 	counted_with tracepoints
-	echo 0 >/sys/kernel/tracing/events/lazyirq/enable
+	echo 0 >$tracing/events/lazyirq/enable
 	insmod lazyirq_edu.ko mechanism=2 || fail "lazyirq_edu.ko does not load"
 	for mechanism in lazy stock; do
 		for column in memory continuation; do
@@ -167,6 +195,10 @@ benched() {
 			echo "$mechanism - memory $column min $bytes p50 $bytes max $bytes rounds 1 switches 0"
 		done
 	done | sed 's/^stock/threaded-mutex/' >>/figures
+	wake_ups lazy-ithread /dev/lazyirq_edu0
+	echo releaser >/sys/module/lazyirq/parameters/resume
+	wake_ups lazy /dev/lazyirq_edu0
+	wake_ups threaded-mutex /dev/lazyirq_edu1
 	rmmod lazyirq_edu
 	sed 's/^/figure /' /figures
 	echo bench-end
@@ -175,6 +207,7 @@ benched() {
 case ${1:-} in
 icount) counted ;;
 bench) benched ;;
+elsewhere) elsewhere ;;
 report) reported ;;
 *) served ;;
 esac

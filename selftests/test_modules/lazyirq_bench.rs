@@ -159,6 +159,11 @@ impl irq::Handler for Unlocked {
     }
 }
 
+/// Do the interrupts go to another CPU than the one that measures?
+fn elsewhere() -> bool {
+    module_parameters::elsewhere.value() != 0
+}
+
 /// What a thread pays to lock and unlock, and others for a millisecond in between.
 fn measure_locks(shared: &Arc<Shared>, request: irq::IrqRequest<'_>, rounds: usize) -> Result {
     let irq = request.irq();
@@ -212,6 +217,9 @@ impl Run<'_> {
     fn measure_handler<const LONG: bool, G>(&self, lock: impl Fn() -> G) -> Result {
         if LONG {
             return self.others(lock);
+        }
+        if elsewhere() {
+            return self.contended_elsewhere(lock);
         }
         self.uncontended("uncontended")?;
         self.contended(&lock)?;
@@ -287,7 +295,7 @@ fn measure<const LONG: bool>(
             let _registration = lazyirq::register(dev, request()?, options, handler)?;
             run("lazy").measure_handler::<LONG, _>(|| shared.lazy.lock())?;
         }
-        if LONG {
+        if LONG || elsewhere() {
             continue;
         }
         {
@@ -372,8 +380,10 @@ impl pci::Driver for Bench {
             return Self::watch(pdev);
         };
         let rounds = module_parameters::rounds.value().max(1) as usize;
-        let result = measure::<false>(pdev, witness.clone(), rounds)
-            .and_then(|()| measure::<true>(pdev, witness, rounds));
+        let mut result = measure::<false>(pdev, witness.clone(), rounds);
+        if result.is_ok() && !elsewhere() {
+            result = measure::<true>(pdev, witness, rounds);
+        }
         pr_info!("measured: {result:?}\n");
         result?;
         Ok(Data {
@@ -393,6 +403,10 @@ kernel::module_pci_driver! {
         rounds: u32 {
             default: 1000,
             description: "How often each case is measured",
+        },
+        elsewhere: u8 {
+            default: 0,
+            description: "1: the interrupts go to another CPU; measures what that changes alone",
         },
     },
 }

@@ -3,8 +3,8 @@
 
 usage: bench --out DIR [--budget FILE] [--history FILE] [--host KEY=VALUE]... KERNEL=INPUT...
 
-Each INPUT has lines "figure MECHANISM VECTOR CASE POINT min N p50 N max N rounds N switches N", and a last
-line "bench-end". Writes DIR/bench.json, bench.csv and bench.svg, and prints the table. With --budget, each of
+Each INPUT has lines "figure MECHANISM VECTOR CASE POINT min N p50 N max N rounds N switches N", or "switches -",
+and a last line "bench-end". Writes DIR/bench.json, bench.csv and bench.svg, and prints the table. With --budget, each of
 that file's lines "KERNEL MECHANISM VECTOR CASE POINT LIMIT" has to hold for the minimum, where KERNEL was
 measured. LIMIT is a number, FACTOR*MECHANISM or NUMBER+MECHANISM, for so many times another mechanism's minimum,
 or so much more; with a > before it the minimum has to be at least that. With --history a row is added to the
@@ -23,7 +23,7 @@ import charts  # noqa: E402
 
 FIELDS = ["kernel", "mechanism", "vector", "case", "point", "unit", "min", "p50", "max", "rounds", "context_switches"]
 KEY = FIELDS[:5]
-FIGURE = re.compile(r"figure (\S+) (\S+) (\S+) (\S+) min (\d+) p50 (\d+) max (\d+) rounds (\d+) switches (\d+)")
+FIGURE = re.compile(r"figure (\S+) (\S+) (\S+) (\S+) min (\d+) p50 (\d+) max (\d+) rounds (\d+) switches (\d+|-)")
 LIMIT = re.compile(r"(>?)([\d.]+)(?:([*+])([\w-]+))?")
 MECHANISMS = ["hardirq", "threaded-mutex", "threaded-rtmutex", "lazy", "lazy-ithread"]
 LABELS = {**charts.MECHANISMS, "threaded-rtmutex": "stock, rt_mutex"}
@@ -47,10 +47,12 @@ def read(kernel, path):
         if not match:
             raise Bad(f"{path}, line {number}: not a figure: {line!r}")
         mechanism, vector, case, point = match.groups()[:4]
-        least, median, most, rounds, switches = map(int, match.groups()[4:])
-        unit = "bytes" if case == "memory" else "instructions"
+        least, median, most, rounds = map(int, match.groups()[4:8])
+        # With several CPUs they are not known.
+        switches = None if match[9] == "-" else round(int(match[9]) / rounds, 2)
+        unit = "bytes" if case == "memory" else "in all rounds" if point == "wake-ups" else "instructions"
         records.append(dict(zip(FIELDS, (kernel, mechanism, vector, case, point, unit, least, median, most, rounds,
-                                         round(switches / rounds, 2)))))
+                                         switches))))
     if not records:
         raise Bad(f"{path}: there are no figures")
     return records

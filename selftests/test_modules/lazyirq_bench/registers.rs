@@ -61,7 +61,13 @@ pub(crate) fn now() -> u64 {
 /// Works for a millisecond.
 #[inline(always)]
 pub(crate) fn work(start: u64) {
-    while now() - start < 1_000_000 {
+    work_for(start, 1_000_000);
+}
+
+/// Works for so many instructions.
+#[inline(always)]
+pub(crate) fn work_for(start: u64, instructions: u64) {
+    while now() - start < instructions {
         core::hint::spin_loop();
     }
 }

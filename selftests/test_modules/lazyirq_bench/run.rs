@@ -6,7 +6,7 @@
 //! so many rounds, with the context switches that all of these took.
 
 use crate::{
-    registers::{now, work},
+    registers::{now, work, work_for},
     Shared,
 };
 use kernel::{bindings, prelude::*};
@@ -105,6 +105,23 @@ impl Run<'_> {
             let unlock = now();
             drop(guard);
             [self.shared.take_done() - unlock]
+        })
+    }
+
+    /// The same with the interrupt on another CPU: of a round, from the unlock to handler done, and how long
+    /// the unlock itself takes. What the other CPU does meanwhile counts as well.
+    pub(crate) fn contended_elsewhere<G>(&self, lock: impl Fn() -> G) -> Result {
+        let points = ["resume", "unlock"];
+        self.measure("contended-other-cpu", points, self.rounds, || {
+            let guard = lock();
+            let start = now();
+            self.shared.registers.raise();
+            // Until the other CPU has done all that it can without the lock.
+            work_for(start, 100_000);
+            let unlock = now();
+            drop(guard);
+            let unlocked = now();
+            [self.shared.take_done() - unlock, unlocked - unlock]
         })
     }
 
