@@ -28,8 +28,10 @@ mod unfinished;
 
 pub(crate) use boost::Boost;
 pub(crate) use threads::{each, reset, Ithread, Users};
-pub(crate) use unfinished::{finished_if, forget_all_moved, is_alone, lend, unfinished};
-use unfinished::{forget_moved, interrupts_off, Unfinished};
+pub(crate) use unfinished::{
+    finished_for, forget_all_moved, is_alone, unfinished, InterruptsOff, Lending,
+};
+use unfinished::{forget_moved, Unfinished};
 
 const _: () = assert!(Ipl::COUNT == bindings::LAZYIRQ_IPLS as usize);
 
@@ -117,7 +119,10 @@ unsafe fn take_over(head: &Head, id: u32, ipl: usize) {
     let old = head.home();
     head.set_home(id);
     // SAFETY: An ithread, on its CPU.
-    unsafe { interrupts_off(|| unfinished(id, ipl)) };
+    unsafe {
+        let _off = InterruptsOff::new();
+        unfinished(id, ipl);
+    }
     // The other CPU's count is its own to change.
     cpu(old).work[ipl].moved.fetch_add(1, Release);
     // One that is not known yet, since its CPU has only just come, looks by itself.
@@ -182,7 +187,10 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
     let Some(head) = (unsafe { work.runnable.pop() }) else {
         work.busy.store(false, Relaxed);
         // SAFETY: An ithread, on its CPU.
-        unsafe { interrupts_off(|| forget_moved(id, IPL)) };
+        unsafe {
+            let _off = InterruptsOff::new();
+            forget_moved(id, IPL);
+        }
         return Boost::end_left(id, IPL);
     };
     // INVARIANT: It was set by `setup`, in this thread.

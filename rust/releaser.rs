@@ -48,7 +48,7 @@ pub(crate) fn release(owner: Owner, release: impl FnOnce(Option<&Batch>)) {
         Err(_) => own.as_ref(),
     };
     release(batch);
-    if let Some(own) = own {
+    if let Some(own) = &own {
         own.run();
         // SAFETY: It was lent.
         unsafe { bindings::lazyirq_lent() };
@@ -112,7 +112,9 @@ impl Batch {
             }
             number += 1;
             // SAFETY: This is a thread on that CPU, and not preempted.
-            unsafe { ithread::lend(self.cpu, head, || head.resume(self)) };
+            let lending = unsafe { ithread::Lending::new(self.cpu, head) };
+            head.resume(self);
+            lending.end();
         }
     }
 
@@ -130,12 +132,18 @@ impl Batch {
     }
 
     /// Is something runnable that comes before `head` in IPL order?
+    #[inline(always)]
     fn is_behind(&self, head: &Head) -> bool {
         let (home, ipl) = (head.home(), head.ipl());
         // SAFETY: It is this CPU, and the thread is not preempted.
         if home == self.cpu && unsafe { ithread::is_alone(self.cpu, ipl) } {
             return false;
         }
+        self.is_behind_others(home, ipl)
+    }
+
+    #[cold]
+    fn is_behind_others(&self, home: u32, ipl: usize) -> bool {
         ithread::is_busy(self.cpu, ipl) || (home != self.cpu && ithread::is_busy(home, ipl))
     }
 

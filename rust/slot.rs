@@ -207,6 +207,7 @@ impl Head {
     /// What the handler waited for is there. It is added to the batch, if there is one and it may be.
     /// Any context; the caller keeps the wait from being cancelled meanwhile, and so the slot from
     /// going away.
+    #[inline(always)]
     pub(crate) fn wake(&self, batch: Option<&Batch>) {
         if !self.continuation.wake() {
             return;
@@ -241,14 +242,16 @@ impl Head {
         let cpu = batch.map_or(home, Batch::cpu);
         // In one step with the end of its IPL's precedence: an interrupt that finds the slot free is
         // not held back by what is over.
-        let rest = || {
-            let (rests, result) = rest();
-            // SAFETY: Interrupts are off, so no RCU grace period ends before they are on again.
-            let awaited = rests && unsafe { bindings::lazyirq_line_idle(line) };
-            (rests, (awaited, result))
-        };
-        // SAFETY: The ithread is bound to the continuation's home, and a releaser is not preempted.
-        let (awaited, result) = unsafe { ithread::finished_if(cpu, home, ipl, rest) };
+        // SAFETY: A thread.
+        let off = unsafe { ithread::InterruptsOff::new() };
+        let (rests, result) = rest();
+        // SAFETY: Interrupts are off, so no RCU grace period ends before they are on again.
+        let awaited = rests && unsafe { bindings::lazyirq_line_idle(line) };
+        if rests {
+            // SAFETY: The ithread is bound to the continuation's home, and a releaser is not preempted.
+            unsafe { ithread::finished_for(cpu, home, ipl) };
+        }
+        drop(off);
         match batch {
             Some(batch) if awaited => batch.tell_later(line),
             // SAFETY: It was told above that this is to be called.

@@ -15,7 +15,7 @@ use crate::{
     primitive::{Acquire, Relaxed, Release},
     slot::Head,
 };
-use core::ptr;
+use kernel::types::NotThreadSafe;
 
 /// How many continuations of each IPL are unfinished: blocked, queued or running.
 pub(super) struct Unfinished {
@@ -73,45 +73,43 @@ unsafe fn finished(id: u32, ipl: usize) {
     percpu::set_level(level);
 }
 
-/// Calls `f` with interrupts off.
-///
-/// # Safety
-///
-/// The caller is a thread, which has them on.
-pub(super) unsafe fn interrupts_off<R>(f: impl FnOnce() -> R) -> R {
-    // SAFETY: By the requirement; they are on again below.
-    unsafe { bindings::lazyirq_irq_off() };
-    let result = f();
-    // SAFETY: As above.
-    unsafe { bindings::lazyirq_irq_on() };
-    result
+/// Interrupts are off until it is dropped.
+pub(crate) struct InterruptsOff(NotThreadSafe);
+
+impl InterruptsOff {
+    /// # Safety
+    ///
+    /// The caller is a thread, which has them on.
+    #[inline(always)]
+    pub(crate) unsafe fn new() -> Self {
+        // SAFETY: By the requirement; they are on again when it is dropped.
+        unsafe { bindings::lazyirq_irq_off() };
+        Self(NotThreadSafe)
+    }
 }
 
-/// If `done` says so, one continuation less is unfinished on `home`, in one step with what `done`
-/// does: no interrupt comes between on this CPU.
+impl Drop for InterruptsOff {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // SAFETY: They were on before.
+        unsafe { bindings::lazyirq_irq_on() };
+    }
+}
+
+/// One continuation less is unfinished on `home`.
 ///
 /// # Safety
 ///
-/// The caller is a thread that stays on the CPU `id`.
-pub(crate) unsafe fn finished_if<R>(
-    id: u32,
-    home: u32,
-    ipl: usize,
-    done: impl FnOnce() -> (bool, R),
-) -> R {
-    let done = || {
-        let (is_done, result) = done();
-        if is_done && home == id {
-            // SAFETY: By the requirement this is its CPU; interrupts are off.
-            unsafe { finished(id, ipl) };
-        } else if is_done {
-            // That CPU's count is its own to change. It sees to that when an interrupt asks.
-            cpu(home).work[ipl].moved.fetch_add(1, Release);
-        }
-        result
-    };
-    // SAFETY: By the requirement.
-    unsafe { interrupts_off(done) }
+/// `id` is this CPU, and interrupts are off.
+#[inline(always)]
+pub(crate) unsafe fn finished_for(id: u32, home: u32, ipl: usize) {
+    if home == id {
+        // SAFETY: By the requirement.
+        unsafe { finished(id, ipl) };
+    } else {
+        // That CPU's count is its own to change. It sees to that when an interrupt asks.
+        cpu(home).work[ipl].moved.fetch_add(1, Release);
+    }
 }
 
 /// Is there but one unfinished continuation of `ipl` on this CPU, and none above?
@@ -119,32 +117,63 @@ pub(crate) unsafe fn finished_if<R>(
 /// # Safety
 ///
 /// `id` is this CPU, and the caller stays on it.
+#[inline(always)]
 pub(crate) unsafe fn is_alone(id: u32, ipl: usize) -> bool {
     // SAFETY: By the requirement; only interrupts change it meanwhile.
     let count = unsafe { (&raw const (*cpu(id).unfinished.get()).counts[ipl]).read_volatile() };
     percpu::level() == ipl as i32 && count == 1
 }
 
-/// This CPU resumes a continuation, by `resume`, in a thread that is no ithread: meanwhile it counts here.
-/// It may be gone afterwards.
-///
-/// # Safety
-///
-/// The caller is a thread that stays on the CPU `id`, and has the continuation.
-pub(crate) unsafe fn lend(id: u32, head: &Head, resume: impl FnOnce()) {
-    let (home, ipl) = (head.home(), head.ipl());
-    let head = ptr::from_ref(head);
-    if home != id {
-        // SAFETY: By the requirement; so below.
-        unsafe { interrupts_off(|| unfinished(id, ipl)) };
+/// A thread that is no ithread runs a continuation: until the end of this it counts on the thread's CPU.
+pub(crate) struct Lending {
+    id: u32,
+    home: u32,
+    ipl: usize,
+    /// It may be gone at the end.
+    head: *const Head,
+}
+
+impl Lending {
+    /// # Safety
+    ///
+    /// The caller is a thread that stays on the CPU `id`, and has the continuation.
+    #[inline(always)]
+    pub(crate) unsafe fn new(id: u32, head: &Head) -> Self {
+        let (home, ipl) = (head.home(), head.ipl());
+        if home != id {
+            // SAFETY: By the requirement.
+            unsafe {
+                let _off = InterruptsOff::new();
+                unfinished(id, ipl);
+            }
+        }
+        Self {
+            id,
+            home,
+            ipl,
+            head,
+        }
     }
-    resume();
-    if home != id {
-        // SAFETY: As above.
-        unsafe { interrupts_off(|| finished(id, ipl)) };
-    }
-    if !cpu(home).work[ipl].boosted_for.load(Relaxed).is_null() {
-        Boost::leave(home, ipl, head);
+
+    /// By the same thread, when that has run it.
+    #[inline(always)]
+    pub(crate) fn end(self) {
+        let Self {
+            id,
+            home,
+            ipl,
+            head,
+        } = self;
+        if home != id {
+            // SAFETY: As in `new`.
+            unsafe {
+                let _off = InterruptsOff::new();
+                finished(id, ipl);
+            }
+        }
+        if !cpu(home).work[ipl].boosted_for.load(Relaxed).is_null() {
+            Boost::leave(home, ipl, head);
+        }
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
     sync::{
         events::{self, observed},
         list::Links,
-        turnstile::{Turnstile, Waiter},
+        turnstile::{Heirs, Turnstile, Waiter},
         watch::{self, watch},
     },
 };
@@ -302,30 +302,38 @@ impl RawLock {
     /// there are waiters, if a writer, they may have given up.
     #[inline(always)]
     fn hand_over(&self, mut turnstile: RawSpinGuard<'_, Turnstile>, batch: Option<&Batch>) {
-        match turnstile.heirs() {
-            Some(heirs) => {
-                if observed() {
-                    events::hands_over(self, &mut turnstile, heirs.count);
-                }
-                let waiters = if heirs.more { WAITERS } else { 0 };
-                // Before they are granted it: then they own it. The `Release` pairs with the
-                // `Acquire` of readers that join them.
-                self.word.store(heirs.word | waiters, Release);
-                match heirs.count {
-                    1 => _ = turnstile.grant_first(batch),
-                    count => turnstile.grant(count, batch),
-                }
-                if heirs.more {
-                    watch(self, &mut turnstile);
-                }
-            }
-            // As in `release_write`.
-            None => self.word.store(0, Release),
+        match turnstile.heir() {
+            Some(heir) => self.pass_on(&mut turnstile, heir, batch),
+            None if turnstile.is_empty() => self.word.store(0, Release), // As in `release_write`.
+            None => self.pass_on_to_readers(&mut turnstile, batch),
         }
         if let Some(loan) = turnstile.loan {
             turnstile.loan = None;
             drop(turnstile);
             loan.repay();
+        }
+    }
+
+    #[cold]
+    fn pass_on_to_readers(&self, turnstile: &mut Turnstile, batch: Option<&Batch>) {
+        self.pass_on(turnstile, turnstile.reading_heirs(), batch);
+    }
+
+    #[inline(always)]
+    fn pass_on(&self, turnstile: &mut Turnstile, heirs: Heirs, batch: Option<&Batch>) {
+        if observed() {
+            events::hands_over(self, turnstile, heirs.count);
+        }
+        let waiters = if heirs.more { WAITERS } else { 0 };
+        // Before they are granted it: then they own it. The `Release` pairs with the `Acquire` of
+        // readers that join them.
+        self.word.store(heirs.word | waiters, Release);
+        match heirs.count {
+            1 => _ = turnstile.grant_first(batch),
+            count => turnstile.grant(count, batch),
+        }
+        if heirs.more {
+            watch(self, turnstile);
         }
     }
 

@@ -66,6 +66,7 @@ impl Sleeper {
     /// # Safety
     ///
     /// What it points to is alive. It may be gone afterwards.
+    #[inline(always)]
     pub(super) unsafe fn wake(self, batch: Option<&Batch>) {
         match self {
             // SAFETY: By the requirement.

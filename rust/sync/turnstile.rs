@@ -283,13 +283,11 @@ impl Turnstile {
             .unwrap_or(0)
     }
 
-    /// Who gets the lock if it is released now? `None` if nobody waits.
-    #[inline]
-    pub(super) fn heirs(&self) -> Option<Heirs> {
-        let first = self.iter().next()?;
-        if first.request.shared {
-            return Some(self.reading_heirs());
-        }
+    /// Who gets the lock if it is released now, if that is one alone. `None` if it is readers, or nobody
+    /// waits.
+    #[inline(always)]
+    pub(super) fn heir(&self) -> Option<Heirs> {
+        let first = self.iter().next().filter(|first| !first.request.shared)?;
         Some(Heirs {
             count: 1,
             word: first.request.owner.word(),
@@ -297,8 +295,8 @@ impl Turnstile {
         })
     }
 
-    #[cold]
-    fn reading_heirs(&self) -> Heirs {
+    /// Who gets it if readers come first.
+    pub(super) fn reading_heirs(&self) -> Heirs {
         let count = self.readers();
         Heirs {
             count,

@@ -5,6 +5,7 @@
 use crate::{
     bindings,
     handler::Interrupt,
+    slot::Head,
     sync::{
         events::{self, observed},
         raw::{Owner, RawLock, Taken},
@@ -63,6 +64,16 @@ fn report_thread(raw: &RawLock) {
     unsafe { bindings::dump_stack() };
 }
 
+#[cold]
+#[inline(never)]
+fn report_handler(raw: &RawLock, head: &Head) {
+    pr_err!(
+        "interrupt {} waits for lock {}, which it has itself\n",
+        head.irq(),
+        crate::debugfs::text(raw.name)
+    );
+}
+
 /// Has the lock been handed over to a handler that waits for it?
 #[inline]
 pub(super) fn handler_has(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) -> bool {
@@ -101,19 +112,8 @@ pub(super) unsafe fn handler(
     waiter: &mut Option<Waiter>,
 ) -> bool {
     let head = irq.head();
-    if let Some(queued) = waiter {
-        match queued.outcome() {
-            Outcome::Waiting => {
-                head.arm();
-            }
-            Outcome::Granted => {
-                succeeds(irq, waiter);
-                return true;
-            }
-            // Not armed, its pending poll is found to be one that nothing would end.
-            Outcome::Refused => over(irq, waiter),
-        }
-        return false;
+    if let Some(outcome) = waiter.as_ref().map(Waiter::outcome) {
+        return goes_on(irq, waiter, outcome);
     }
     // First, since it may be woken, on another CPU, as soon as it is queued.
     let before = head.arm();
@@ -134,14 +134,22 @@ pub(super) unsafe fn handler(
     *waiter = None;
     head.disarm(before);
     if matches!(taken, Taken::Deadlock) {
-        // Not armed: as above.
-        pr_err!(
-            "interrupt {} waits for lock {}, which it has itself\n",
-            head.irq(),
-            crate::debugfs::text(raw.name)
-        );
+        // Not armed, its pending poll is found to be one that nothing would end.
+        report_handler(raw, head);
     }
     matches!(taken, Taken::Yes)
+}
+
+/// A handler whose wait stands like this is polled. Returns whether the lock is taken.
+#[cold]
+fn goes_on(irq: Interrupt<'_>, waiter: &mut Option<Waiter>, outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Waiting => _ = irq.head().arm(),
+        Outcome::Granted => succeeds(irq, waiter),
+        // Not armed, as above.
+        Outcome::Refused => over(irq, waiter),
+    }
+    outcome == Outcome::Granted
 }
 
 /// Ends a handler's wait. Returns whether the lock was handed over meanwhile.

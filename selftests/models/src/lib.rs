@@ -148,8 +148,14 @@ mod ithread {
         head.enqueue();
     }
 
-    pub(crate) unsafe fn lend(_cpu: u32, _head: &Head, resume: impl FnOnce()) {
-        resume();
+    pub(crate) struct Lending;
+
+    impl Lending {
+        pub(crate) unsafe fn new(_cpu: u32, _head: &Head) -> Self {
+            Self
+        }
+
+        pub(crate) fn end(self) {}
     }
 
     pub(crate) unsafe fn is_alone(_cpu: u32, _ipl: usize) -> bool {
