@@ -12,8 +12,9 @@ ktap_set_plan 6
 expect_log 'probe with driver lazyirq_test failed'
 expect_log 'Call Trace:'
 # If /proc has no room for an interrupt's entries, the kernel goes on without, and complains when it
-# removes them.
+# removes them. It complains as well if there is no room for a tracepoint's fields.
 expect_warning remove_proc_entry
+expect_warning event_define_fields
 
 each() { python3 "$(dirname "$0")/fail-nth.py" "$1"; }
 check "the core: each allocation fails once" each core
