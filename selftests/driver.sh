@@ -2,7 +2,7 @@
 # For the test scripts that use lazyirq_test.ko, the driver that leaves a trace
 # of what its handler does (its source says what the letters mean).
 
-test_debugfs=/sys/kernel/debug/lazyirq_test
+test_debugfs=lazyirq_test
 
 # start [parameter]...: load both modules. The interrupts go to CPU 0.
 start() {
@@ -23,14 +23,22 @@ stop() { rmmod lazyirq_test && rmmod lazyirq; }
 # The numbers of the test driver's interrupts, by device.
 irqs() { ls $debugfs | sed -n 's/^\([0-9]*\)-lazyirq_test-lazy.*/\1/p' | sort -n; }
 
-# stat NAME [DEVICE]: a counter of the n-th device's interrupt. Starts no program. (Their numbers have
-# the same length, so that the names are in the right order.)
-stat() {
-	local dirs=($debugfs/*-lazyirq_test-lazy*) name value
-	while read -r name value; do
-		[ "$name" != "$1" ] || echo "$value"
-	done <"${dirs[${2:-0}]}/stats"
+# read_stats DIRECTORY: leaves an interrupt's counters in the array stats, by name. Starts no program.
+declare -A stats
+read_stats() {
+	local name value
+	while read -r name value; do stats[$name]=$value; done <"$1/stats"
 }
+
+# device_stats DEVICE: those of the n-th device's. (Their numbers have the same length, so that the names
+# are in the right order.)
+device_stats() {
+	local dirs=("$debugfs"/*-lazyirq_test-lazy*)
+	read_stats "${dirs[$1]}"
+}
+
+# stat NAME [DEVICE]: one of them.
+stat() { device_stats "${2:-0}" && echo "${stats[$1]}"; }
 
 # stats_are NAME VALUE...: several counters of the first device at once.
 stats_are() {

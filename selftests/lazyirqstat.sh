@@ -21,7 +21,7 @@ says() {
 }
 check "without lazyirq it says what to do" says "lazyirq is not loaded: insmod lazyirq.ko" lazyirqstat
 check "without debugfs, too" says "debugfs is not mounted: mount -t debugfs none" \
-	unshare --mount bash -c "umount /sys/kernel/debug && lazyirqstat"
+	unshare --mount bash -c "cd / && umount /sys/kernel/debug && lazyirqstat"
 
 check "the driver loads" start
 check "nobody but root may look, and is told so" says "needs root: run it with sudo" \

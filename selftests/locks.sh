@@ -2,7 +2,7 @@
 # For the test scripts that use lazyirq_locks.ko, whose threads and handlers
 # carry out little programs on locks (its source says which).
 
-locks_debugfs=/sys/kernel/debug/lazyirq_locks
+locks_debugfs=lazyirq_locks
 trace_file=$locks_debugfs/go
 
 # start_locks [parameter of the core]...: load both modules.
@@ -47,11 +47,17 @@ thread() {
 	pid[$1]=$!
 }
 
-# handler DEVICE ACTOR STEP...: its handler carries that out.
+# handler DEVICE ACTOR STEP...: its handler carries that out. It has left the lazy path then, or is held.
 handler() {
-	local device=$1
+	local device=$1 before
 	shift
-	printf %s "$*" >"$locks_debugfs/raise$device"
+	device_stats "$device" && before=${stats[interrupts]} || return 1
+	printf %s "$*" >"$locks_debugfs/raise$device" || return 1
+	# Another CPU may take its time to notice an interrupt.
+	arrived() { device_stats "$device" && [ "${stats[interrupts]}" != "$before" ]; }
+	within arrived && return
+	ktap_print_msg "the interrupt for $* does not come"
+	return 1
 }
 
 go() { printf %s "$1" >$locks_debugfs/go; }

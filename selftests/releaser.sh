@@ -131,19 +131,15 @@ check "a handler is not resumed in front of one of a higher IPL" behind
 check "but in front of one of a lower IPL" before
 
 # On the releaser's CPU, which is not the one that the handler blocked on, nor the script's: nobody is
-# preempted there. What looks up a path from the root asks the host, in an emulated machine, and the answer
-# may wait for that CPU.
+# preempted there.
 meanwhile() {
-	local debugfs=. locks_debugfs=../lazyirq_locks trace_file=../lazyirq_locks/go
 	echo "$1" >"$ipl" && pin 1 1 && fresh && thread -c 1 A x0 b && trace_has Ab && handler 0 H x0 b || return 1
 	stat_becomes blocked 1 && go A && trace_has "Hb'" || return 1
 	handler 1 I && stat_becomes "$2" 1 1 && go H && ended A && trace_is_all "$3" && counted 0 1
 }
 taskset -pc 0 $$ >/dev/null
-cd $debugfs
 check "meanwhile interrupts of its IPL are held there" meanwhile 5 held "Ax0 Ab A. Hx0' Hb' H.' I.'"
 check "and higher ones are not" meanwhile 6 lazy "Ax0 Ab A. Hx0' Hb' I. H.'"
-cd /
 pin 1 0
 taskset -pc 1 $$ >/dev/null
 

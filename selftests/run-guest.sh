@@ -9,6 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/settings"
 case $(uname -r) in *-debug) timeout=$debug_timeout ;; esac
 mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
+cd /sys/kernel/debug || exit
 
 export KO KTAP_HELPERS LAZYIRQ_EXPECT=/tmp/lazyirq-expect
 fault() { echo "# test-fault $*"; }

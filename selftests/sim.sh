@@ -3,7 +3,7 @@
 # are edge-triggered, 4 to 7 level-triggered. A device is <line>.<source>. Its driver
 # is "lines", which is lazy, or "hard", "threaded", "oneshot" of lazyirq_neighbours.ko.
 
-sim=/sys/kernel/debug/lazyirq_sim
+sim=lazyirq_sim
 platform=/sys/bus/platform
 
 start_sim() { load lazyirq && load lazyirq_sim && load lazyirq_lines; }
@@ -78,7 +78,7 @@ pin() { get_line "$1" && echo $((1 << $2)) >"/proc/irq/${line[irq]}/smp_affinity
 
 # mode DEVICE MODE [COUNT]
 mode() {
-	local file=/sys/kernel/debug/lazyirq_sim$1/mode
+	local file=$sim$1/mode
 	shift
 	echo "$*" >"$file"
 }
@@ -86,13 +86,13 @@ mode() {
 # hold DEVICE: a thread holds its mutex until release.
 declare -A holder
 hold() {
-	local file=/sys/kernel/debug/lazyirq_sim$1/hold held
+	local file=$sim$1/hold held
 	(echo >"$file") &
 	holder[$1]=$!
 	held() { read -r held <"$file" && [ "$held" = 1 ]; }
 	within held
 }
-release() { echo >"/sys/kernel/debug/lazyirq_sim$1/release" && wait "${holder[$1]}"; }
+release() { echo >"$sim$1/release" && wait "${holder[$1]}"; }
 
 # is NAME VALUE...: several counters of what was got last, lazyirq's in capitals.
 is() {

@@ -3,7 +3,7 @@
 # ten MSI-X vectors (its source says what can be done with them). After driver.sh
 # and locks.sh, whose words for traces these scripts share.
 
-vectors_debugfs=/sys/kernel/debug/lazyirq_vectors
+vectors_debugfs=lazyirq_vectors
 trace_file=$vectors_debugfs/reset
 
 # start_vectors [parameter]...: load both modules. All interrupts go to CPU 0.
@@ -85,12 +85,10 @@ release() {
 	done
 }
 
-# get_stats VECTOR: leaves its counters in the array stats, by name.
-declare -A stats
+# get_stats VECTOR: leaves its counters in the array stats.
 get_stats() {
-	local name value
 	find_vector "$1"
-	while read -r name value; do stats[$name]=$value; done <"$dir/stats"
+	read_stats "$dir"
 }
 
 # vector_counted VECTOR NAME VALUE...: these are its counters, within ten seconds.
