@@ -6,6 +6,7 @@
 #   guest-run.sh icount   the instruction counts side by side
 #   guest-run.sh report   all that tools/report draws, time counted in instructions
 #   guest-run.sh bench    what tools/bench makes records of
+#   guest-run.sh scale    the same in events and in time, of interrupts on the last of however many CPUs
 #   guest-run.sh elsewhere   the same with the lock's owner on another CPU than the interrupt: needs two
 debugfs=/sys/kernel/debug/lazyirq tracing=/sys/kernel/tracing
 fail() { echo "FAILED: $*"; exit 1; }
@@ -59,7 +60,7 @@ count() {
 		dmesg | sed -n 's/^.*lazyirq_bench: figure //p' >/figures-$resume
 		rmmod lazyirq_bench
 	done
-	grep -E '^lazy .*(contended-|burst-|handler-1ms)' /figures-ithread | sed 's/^lazy/lazy-ithread/' | cat /figures-releaser - >/figures
+	grep -E '^lazy .*(contended-|burst-|hog-|handler-1ms)' /figures-ithread | sed 's/^lazy/lazy-ithread/' | cat /figures-releaser - >/figures
 	[ -s /figures ] || fail "nothing was measured"
 }
 
@@ -144,6 +145,7 @@ reported() {
 
 # With two CPUs: the interrupts go to CPU 0, the lock's owner is on CPU 1.
 elsewhere() {
+	uname -r
 	echo 1 >/proc/irq/default_smp_affinity
 	for resume in releaser ithread; do
 		echo $resume >/sys/module/lazyirq/parameters/resume
@@ -157,13 +159,65 @@ elsewhere() {
 	echo bench-end
 }
 
-# The lazy path once more, with something switched on: a case of that name.
+# Time, which passes as it likes in an emulated machine, is told in percent of the stock mechanism's in the same run.
+scaled() {
+	uname -r
+	last=$(($(nproc) - 1)) rounds=300
+	taskset -p "$(printf %x $((1 << last)))" $$ >/dev/null || fail "there is no CPU $last"
+	echo 1 >$debugfs/latency
+	insmod lazyirq_edu.ko mechanism=2 || fail "lazyirq_edu.ko does not load"
+	for irq in $(sed -n 's/^ *\([0-9]*\):.* lazyirq_edu.*/\1/p' /proc/interrupts); do
+		echo $last >"/proc/irq/$irq/smp_affinity_list" || fail "interrupt $irq does not go to CPU $last"
+	done
+	for held in "" held; do
+		case=$([ -z "$held" ] && echo uncontended || echo contended-same-cpu)-$((last + 1))-cpus
+		# The first ones are still on their way between the CPUs.
+		for count in 10 $rounds; do
+			echo 0 >$debugfs/interrupts
+			for node in /dev/lazyirq_edu0 /dev/lazyirq_edu1; do
+				echo "raise $count${held:+ $held}" >$node || fail "$node: raise $count $held"
+			done
+		done
+		for mechanism in lazy stock; do
+			switches=$(counter switches $mechanism)
+			echo "$mechanism msi $case switches min $switches p50 $switches max $switches rounds $rounds switches -"
+		done | sed 's/^stock/threaded-mutex/' >>/figures
+		percent=$((100 * $(counter latency_p50_ns lazy) / $(counter latency_p50_ns stock)))
+		echo "lazy msi $case time min $percent p50 $percent max $percent rounds $rounds switches -" >>/figures
+	done
+	rmmod lazyirq_edu
+	sed 's/^/figure /' /figures
+	echo bench-end
+}
+
+# counted_with NAME CASE...: lazyirq's figures of these cases once more, since something is different: cases of
+# that name.
 counted_with() {
+	name=$1
+	shift
 	dmesg -c >/dev/null
 	insmod lazyirq_bench.ko rounds=200 || fail "lazyirq_bench.ko does not load"
-	dmesg | sed -n "s/^.*lazyirq_bench: figure \(lazy [^ ]*\) uncontended /\1 uncontended-$1 /p" >>/figures
+	for case; do
+		dmesg | sed -n "s/^.*lazyirq_bench: figure \(lazy [^ ]*\) $case /\1 $case-$name /p" >>/figures
+	done
 	rmmod lazyirq_bench
 }
+
+# So many other handlers are registered, of all levels in turn, and have run once.
+registered() {
+	bus=/sys/bus/platform
+	insmod lazyirq_sim.ko lines="$1" sources=1 && insmod lazyirq_lines.ko || fail "lazyirq_lines.ko does not load"
+	n=0
+	while [ $n -lt "$1" ]; do
+		echo $((n % 10 + 1)) >/sys/kernel/debug/lazyirq_lines/ipl
+		echo lazyirq_lines >$bus/devices/lazyirq_sim$n.0/driver_override
+		echo lazyirq_sim$n.0 >$bus/drivers/lazyirq_lines/bind || fail "lazyirq_sim$n.0 is not bound"
+		echo "raise $n 0" >/sys/kernel/debug/lazyirq_sim/control
+		n=$((n + 1))
+	done
+	[ "$(counter lazy lazy | grep -cv '^0$')" = "$1" ] || fail "not all have run"
+}
+unregistered() { rmmod lazyirq_lines lazyirq_sim || fail "lazyirq_lines.ko does not unload"; }
 
 # wake_ups MECHANISM NODE: how often an interrupt wakes a thread that handles it, with the lock free and held.
 wake_ups() {
@@ -183,11 +237,20 @@ benched() {
 	uname -r
 	count
 	echo 1 >$debugfs/latency
-	counted_with histograms
+	counted_with histograms uncontended
 	echo 0 >$debugfs/latency
 	echo 1 >$tracing/events/lazyirq/enable
-	counted_with tracepoints
+	counted_with tracepoints uncontended
 	echo 0 >$tracing/events/lazyirq/enable
+	echo releaser >/sys/module/lazyirq/parameters/resume
+	for n in 10 1000; do
+		registered $n
+		counted_with beside-$n uncontended contended-same-cpu
+		unregistered
+	done
+	rmmod lazyirq && insmod lazyirq.ko boost_delay_us=4000000000 || fail "lazyirq.ko does not load again"
+	counted_with unlent hog-10ms
+	rmmod lazyirq && insmod lazyirq.ko resume=ithread || fail "lazyirq.ko does not load again"
 	insmod lazyirq_edu.ko mechanism=2 || fail "lazyirq_edu.ko does not load"
 	for mechanism in lazy stock; do
 		for column in memory continuation; do
@@ -208,6 +271,7 @@ case ${1:-} in
 icount) counted ;;
 bench) benched ;;
 elsewhere) elsewhere ;;
+scale) scaled ;;
 report) reported ;;
 *) served ;;
 esac

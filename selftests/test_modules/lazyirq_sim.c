@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A simulated interrupt controller for the selftests: eight lines, the first
- * four edge-triggered, the others level-triggered, each for up to four devices.
+ * A simulated interrupt controller for the selftests: eight lines, or as many as the
+ * parameter "lines" says. Of each eight the first four are edge-triggered, the others
+ * level-triggered. Each has four devices, or as many as "sources" says.
  *
  * An interrupt is taken in hard-IRQ context, on whatever runs on the line's CPU.
  * What the hardware does to interrupts is done exactly and counted, so that a
@@ -39,8 +40,15 @@
 
 #include "lazyirq_sim.h"
 
-#define LINES 8
+#define MAX_LINES 1024
 #define SOURCES 4
+
+static unsigned int nr_lines = 8;
+module_param_named(lines, nr_lines, uint, 0);
+MODULE_PARM_DESC(lines, "Lines, up to 1024");
+static unsigned int nr_sources = SOURCES;
+module_param_named(sources, nr_sources, uint, 0);
+MODULE_PARM_DESC(sources, "Devices of each line, up to 4");
 
 /*
  * So many interrupts in a row that nobody answered jam a line: a storm that
@@ -82,7 +90,7 @@ struct line {
 	struct lazyirq_sim_source sources[SOURCES];
 };
 
-static struct line lines[LINES];
+static struct line *lines;
 static struct irq_domain *domain;
 static struct dentry *dir;
 
@@ -355,7 +363,7 @@ static ssize_t control_write(struct file *file, const char __user *user, size_t 
 		return -EFAULT;
 	text[length] = '\0';
 	if (sscanf(text, "%15s %u %u %u", what, &number, &source, &count) < 2 ||
-	    number >= LINES || source >= SOURCES)
+	    number >= nr_lines || source >= nr_sources)
 		return -EINVAL;
 	line = &lines[number];
 	if (!strcmp(what, "reset")) {
@@ -436,7 +444,7 @@ static int add_line(unsigned int number)
 	int i, ret;
 
 	raw_spin_lock_init(&line->lock);
-	line->level = number >= LINES / 2;
+	line->level = number % 8 >= 4;
 	line->masked = true;
 	line->work = IRQ_WORK_INIT_HARD(deliver);
 	INIT_CSD(&line->csd, arrived_on_cpu, line);
@@ -444,7 +452,7 @@ static int add_line(unsigned int number)
 	line->irq = irq_create_mapping(domain, number);
 	if (!line->irq)
 		return -ENOMEM;
-	for (i = 0; i < SOURCES; i++) {
+	for (i = 0; i < nr_sources; i++) {
 		ret = add_source(line, i);
 		if (ret)
 			return ret;
@@ -472,24 +480,32 @@ static void sim_exit(void)
 	int i;
 
 	debugfs_remove(dir);
-	for (line = lines; line < lines + LINES; line++)
-		for (i = 0; i < SOURCES; i++)
+	for (line = lines; line < lines + nr_lines; line++)
+		for (i = 0; i < nr_sources; i++)
 			platform_device_unregister(line->sources[i].pdev);
-	for (line = lines; line < lines + LINES; line++)
+	for (line = lines; line < lines + nr_lines; line++)
 		remove_line(line);
 	irq_domain_remove(domain);
+	kvfree(lines);
 }
 
 static int __init sim_init(void)
 {
 	int i, ret;
 
-	domain = irq_domain_create_linear(NULL, LINES, &domain_ops, NULL);
-	if (!domain)
+	if (!nr_lines || nr_lines > MAX_LINES || !nr_sources || nr_sources > SOURCES)
+		return -EINVAL;
+	lines = kvcalloc(nr_lines, sizeof(*lines), GFP_KERNEL);
+	if (!lines)
 		return -ENOMEM;
+	domain = irq_domain_create_linear(NULL, nr_lines, &domain_ops, NULL);
+	if (!domain) {
+		kvfree(lines);
+		return -ENOMEM;
+	}
 	dir = debugfs_create_dir("lazyirq_sim", NULL);
 	debugfs_create_file("control", 0200, dir, NULL, &control_fops);
-	for (i = 0; i < LINES; i++) {
+	for (i = 0; i < nr_lines; i++) {
 		ret = add_line(i);
 		if (ret) {
 			sim_exit();

@@ -27,6 +27,7 @@ FIGURE = re.compile(r"figure (\S+) (\S+) (\S+) (\S+) min (\d+) p50 (\d+) max (\d
 LIMIT = re.compile(r"(>?)([\d.]+)(?:([*+])([\w-]+))?")
 MECHANISMS = ["hardirq", "threaded-mutex", "threaded-rtmutex", "lazy", "lazy-ithread"]
 LABELS = {**charts.MECHANISMS, "threaded-rtmutex": "stock, rt_mutex"}
+UNITS = {"wake-ups": "in all rounds", "switches": "in all rounds", "time": "percent of threaded-mutex's"}
 HISTORY_ENDS = "<!-- history ends -->"
 
 
@@ -50,7 +51,7 @@ def read(kernel, path):
         least, median, most, rounds = map(int, match.groups()[4:8])
         # With several CPUs they are not known.
         switches = None if match[9] == "-" else round(int(match[9]) / rounds, 2)
-        unit = "bytes" if case == "memory" else "in all rounds" if point == "wake-ups" else "instructions"
+        unit = "bytes" if case == "memory" else UNITS.get(point, "instructions")
         records.append(dict(zip(FIELDS, (kernel, mechanism, vector, case, point, unit, least, median, most, rounds,
                                          switches))))
     if not records:
@@ -69,13 +70,13 @@ def table(records):
                 rows.setdefault((record["vector"], record["case"], record["point"]), {})[record["mechanism"]] = record
             else:
                 single.append(record)
-        out.append(f"{kernel + ': minimum':<46}" + "".join(f"{LABELS[m]:>18}" for m in MECHANISMS))
+        out.append(f"{kernel + ': minimum':<52}" + "".join(f"{LABELS[m]:>18}" for m in MECHANISMS))
         for row, found in rows.items():
             cells = [f"{found[m]['min']:,}" if m in found else "" for m in MECHANISMS]
-            out.append(f"{row[0]:<6}{row[1]:<28}{row[2]:<12}" + "".join(f"{cell:>18}" for cell in cells))
+            out.append(f"{row[0]:<6}{row[1]:<34}{row[2]:<12}" + "".join(f"{cell:>18}" for cell in cells))
         for record in single:
             what = f"{record['mechanism']} {record['case']} {record['point']}"
-            out.append(f"{record['vector']:<6}{what:<58}{record['min']:>18,}")
+            out.append(f"{record['vector']:<6}{what:<64}{record['min']:>18,}")
         out.append("")
     return "\n".join(out)
 

@@ -142,6 +142,21 @@ impl Run<'_> {
         })
     }
 
+    /// From the raise to the handler's end, if a real-time thread keeps the CPU busy for ten milliseconds
+    /// once the handler waits for the lock.
+    pub(crate) fn behind_hog<G>(&self, lock: impl Fn() -> G) -> Result {
+        self.measure("hog-10ms", ["done"], self.rounds.min(5), || {
+            let guard = lock();
+            let start = now();
+            self.shared.registers.raise();
+            self.shared.witness.hog(10_000_000);
+            drop(guard);
+            let done = self.shared.take_done();
+            self.shared.witness.waited();
+            [done - start]
+        })
+    }
+
     /// How long the others wait while a long handler works that has waited for the lock.
     pub(crate) fn others<G>(&self, lock: impl Fn() -> G) -> Result {
         let points = ["interrupt", "thread"];

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The interrupt of another device, and the thread that it wakes, which is above all ithreads: how long do
-//! they wait?
+//! they wait? Or, as a hog, that thread keeps the CPU busy: above all that is not real-time, below all
+//! threads of interrupts.
 
-use crate::registers::{now, Registers};
+use crate::registers::{now, work_for, Registers};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel::{
     bindings,
@@ -16,6 +17,8 @@ pub(crate) struct Witness {
     raised: AtomicU64,
     entered: AtomicU64,
     ran: AtomicU64,
+    /// For so many instructions it is a hog, next time.
+    hog: AtomicU64,
 }
 
 impl Witness {
@@ -25,12 +28,19 @@ impl Witness {
             raised: AtomicU64::new(0),
             entered: AtomicU64::new(0),
             ran: AtomicU64::new(0),
+            hog: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn raise(&self) {
         self.raised.store(now(), Relaxed);
         self.registers.raise();
+    }
+
+    /// The thread is a hog from now on, for so many instructions. `waited` tells when that is over.
+    pub(crate) fn hog(&self, instructions: u64) {
+        self.hog.store(instructions, Relaxed);
+        self.raise();
     }
 
     /// How long the interrupt has waited, and the thread, when both are over.
@@ -56,14 +66,16 @@ struct Attributes {
 }
 
 impl Attributes {
-    const FIFO_90: Self = Self {
-        size: core::mem::size_of::<Self>() as u32,
-        policy: bindings::SCHED_FIFO,
-        flags: 0,
-        nice: 0,
-        priority: 90,
-        rest: [0; 3],
-    };
+    const fn fifo(priority: u32) -> Self {
+        Self {
+            size: core::mem::size_of::<Self>() as u32,
+            policy: bindings::SCHED_FIFO,
+            flags: 0,
+            nice: 0,
+            priority,
+            rest: [0; 3],
+        }
+    }
 
     /// To the running thread.
     fn apply(&self) {
@@ -88,7 +100,12 @@ impl ThreadedHandler for Watching {
 
     fn handle_threaded(&self) -> IrqReturn {
         let time = now();
-        Attributes::FIFO_90.apply();
+        let hog = self.0.hog.swap(0, Relaxed);
+        if hog != 0 {
+            Attributes::fifo(40).apply();
+            work_for(time, hog);
+        }
+        Attributes::fifo(90).apply();
         self.0.ran.store(time, Relaxed);
         IrqReturn::Handled
     }
