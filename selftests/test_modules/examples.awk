@@ -1,10 +1,29 @@
 # SPDX-License-Identifier: GPL-2.0
-# Makes one module of the examples in the crate's documentation, a function each.
+# Makes one module of the examples in the crate's documentation and in the Markdown files, a function each. What
+# one in a Markdown file leaves out is in a comment before it, <!-- given ... -->.
 BEGIN {
 	print "// SPDX-License-Identifier: GPL-2.0"
 	print "//! Generated from the examples in the documentation of lazyirq."
 	print "#![allow(dead_code, unused_assignments, unused_must_use, unused_variables, clippy::all)]"
 	print "use kernel::prelude::*;"
+}
+function begin() {
+	printf "\n// %s:%d\nfn example_%d() -> Result {\n", FILENAME, FNR, ++count
+	last = ""
+}
+function end() { print (last ~ /^Ok::</) ? "}" : "Ok(())\n}" }
+FILENAME ~ /\.md$/ {
+	if (/^<!-- given$/) { given = inside = 1; begin(); next }
+	if (given && /^-->$/) { inside = 0; next }
+	if (/^```rust$/) {
+		if (!given) begin()
+		given = 0
+		inside = 1
+		next
+	}
+	if (inside && /^```$/) { inside = 0; end(); next }
+	if (inside) print
+	next
 }
 /^ *\/\/[\/!] ```text$/ { drawing = 1; next }
 /^ *\/\/[\/!] ```$/ {
@@ -13,12 +32,8 @@ BEGIN {
 		next
 	}
 	inside = !inside
-	if (inside) {
-		printf "\n// %s:%d\nfn example_%d() -> Result {\n", FILENAME, FNR, ++count
-		last = ""
-	} else {
-		print (last ~ /^Ok::</) ? "}" : "Ok(())\n}"
-	}
+	if (inside) begin()
+	else end()
 	next
 }
 inside {
