@@ -18,6 +18,7 @@ help:
 	@echo '  test             run all tests on a stock kernel, and some on a PREEMPT_RT kernel and on a debug kernel,'
 	@echo '                   which is built first; KERNEL=...: all, on that one; TESTS="a b": these'
 	@echo '  test-all         run all tests on all of these kernels: takes hours'
+	@echo '  release-check    run and test on a fresh Debian 12 and a fresh Debian 13, with no cache: takes hours'
 	@echo '  bench            count instructions, all mechanisms side by side: build/bench.json; fails if selftests/budget'
 	@echo '                   is exceeded. On the stock kernel, the same with threadirqs, and the PREEMPT_RT kernel, or KERNEL'
 	@echo '  report           measure, and draw it: build/report.html'
@@ -62,6 +63,9 @@ test:
 test-all:
 	@scripts/test-all
 
+release-check:
+	@scripts/release-check
+
 models:
 	@scripts/test models
 
@@ -80,4 +84,4 @@ soak:
 distclean: clean
 	@scripts/distclean
 
-.PHONY: help modules modules_install rustdoc rust-analyzer clean setup run test test-all models bench report lazyirqstat soak distclean
+.PHONY: help modules modules_install rustdoc rust-analyzer clean setup run test test-all release-check models bench report lazyirqstat soak distclean
