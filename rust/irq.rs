@@ -241,7 +241,8 @@ unsafe fn drop_future<H, F, M>(head: *const Head) {
 }
 
 /// The hard-IRQ entry. The ithread comes here too, with [`RESUME`] for the IRQ, so that the
-/// handler's code is there once, inlined, and the lazy path need not ask who calls.
+/// handler's code is there once, inlined. The lazy path does not ask who calls: what an idle word rules out is
+/// asked where it is not idle.
 ///
 /// # Safety
 ///
@@ -273,14 +274,17 @@ where
         start();
     } else if irq != RESUME {
         return head.arrived_busy();
-    } else if !head.started.get() {
-        start();
+    } else {
+        cold();
+        if !head.started.get() {
+            start();
+        }
     }
 
     // SAFETY: The future exists, and is pinned: it lies in the slot until it is dropped there.
     let pinned = unsafe { Pin::new_unchecked((*future).assume_init_mut()) };
     let Poll::Ready(ret) = pinned.poll(&mut Context::from_waker(Waker::noop())) else {
-        return if irq == RESUME {
+        return if head.resumed.get() {
             UNFINISHED
         } else {
             head.left_lazy_path()
@@ -289,10 +293,11 @@ where
     // SAFETY: It is done, and not used again.
     unsafe { (*future).assume_init_drop() };
     let ret = irqreturn(ret);
-    if irq == RESUME {
-        return ret;
-    }
     if !head.continuation.may_start(0) {
+        cold();
+        if head.resumed.get() {
+            return ret;
+        }
         head.continuation.done_lazily();
     }
     if observed() {
@@ -304,3 +309,8 @@ where
     }
     ret
 }
+
+/// Marks where it is called as rare.
+#[cold]
+#[inline]
+fn cold() {}

@@ -49,7 +49,7 @@ pub(crate) const UNFINISHED: bindings::irqreturn_t = bindings::irqreturn::IRQ_WA
 /// |---|---|
 /// | `continuation` | anybody, see there |
 /// | `stats` | whoever runs the handler, or its hard-IRQ entry |
-/// | `started`, `deferred`, `waits`, `held`, `batch`, `fresh` | whoever runs the handler |
+/// | `started`, `resumed`, `deferred`, `waits`, `held`, `batch`, `fresh` | whoever runs the handler |
 /// | `told` | the hard-IRQ entry |
 /// | `ithreads` | the registration and the administrator, under a lock of its own |
 /// | `next` | whoever puts it in a run queue, then the queue's ithread |
@@ -59,6 +59,8 @@ pub(crate) struct Head {
     pub(crate) continuation: Continuation,
     /// The future exists. False for an interrupt that is held.
     pub(crate) started: Cell<bool>,
+    /// It runs off the lazy path. So while it does it is not Idle.
+    pub(crate) resumed: Cell<bool>,
     deferred: Cell<bool>,
     /// It has left the lazy path for a lock, and has not been resumed since.
     fresh: Cell<bool>,
@@ -126,6 +128,7 @@ impl Head {
         Self {
             continuation: Continuation::new(stats.ipl.get()),
             started: Cell::new(false),
+            resumed: Cell::new(false),
             deferred: Cell::new(false),
             fresh: Cell::new(false),
             batch: Cell::new(core::ptr::null()),
@@ -418,8 +421,11 @@ impl Head {
     ///
     /// The caller has made it Running.
     unsafe fn poll(&self) -> bindings::irqreturn_t {
+        self.resumed.set(true);
         // SAFETY: By the requirement; and a pointer to the head is one to the slot.
-        unsafe { (self.entry)(RESUME, core::ptr::from_ref(self).cast_mut().cast()) }
+        let ret = unsafe { (self.entry)(RESUME, core::ptr::from_ref(self).cast_mut().cast()) };
+        self.resumed.set(false);
+        ret
     }
 
     /// What follows after a poll that has returned `ret`. The slot may be gone afterwards.

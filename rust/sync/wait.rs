@@ -87,8 +87,17 @@ pub(super) fn handler_has(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) -> bo
 #[inline]
 fn succeeds(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) {
     if observed() {
-        events::has_waited(irq.head(), waiter);
+        succeeds_observed(irq, waiter);
+    } else {
+        over(irq, waiter);
     }
+}
+
+/// All of it, so that nothing has to be kept across a call where this is inlined.
+#[cold]
+#[inline(never)]
+fn succeeds_observed(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) {
+    events::has_waited(irq.head(), waiter);
     over(irq, waiter);
 }
 
