@@ -155,7 +155,7 @@ def main():
     parser.add_argument("--history", type=Path)
     parser.add_argument("--host", type=pair, action="append", default=[])
     parser.add_argument("inputs", type=pair, nargs="+", metavar="KERNEL=INPUT")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     host = dict(arguments.host)
     try:
         records = [record for kernel, path in arguments.inputs for record in read(kernel, Path(path))]
