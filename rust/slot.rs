@@ -59,7 +59,8 @@ pub(crate) struct Head {
     pub(crate) continuation: Continuation,
     /// The future exists. False for an interrupt that is held.
     pub(crate) started: Cell<bool>,
-    /// It runs off the lazy path. So while it does it is not Idle.
+    /// It runs off the lazy path: for `enter`, once the handler has run. Before that its argument tells, as
+    /// an interrupt may come on another CPU. Never set in Idle.
     pub(crate) resumed: Cell<bool>,
     deferred: Cell<bool>,
     /// It has left the lazy path for a lock, and has not been resumed since.
