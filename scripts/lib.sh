@@ -11,12 +11,12 @@ KERNEL_SERIES=${KERNEL_SERIES:-7.3}
 DEBIAN_SUITE=trixie
 
 # The flavour by which the series has a kernel that is named as in KERNEL=...; debug is built here.
-kernels=(stock rt cloud debug)
+kernels=(stock rt cloud arm64 debug)
 flavour_of() {
 	case $1 in
 	stock) echo amd64 ;;
 	rt | cloud) echo "$1-amd64" ;;
-	debug) echo debug ;;
+	arm64 | debug) echo "$1" ;;
 	*) die "there is no kernel $1; there are: ${kernels[*]}" ;;
 	esac
 }
@@ -33,6 +33,9 @@ unset KERNEL
 [ -z "$kernel" ] || KERNEL_FLAVOUR=$(flavour_of "$kernel")
 KERNEL_FLAVOUR=${KERNEL_FLAVOUR:-$(flavour_of stock)}
 export KERNEL_FLAVOUR
+
+# Is it for another processor than the host's?
+foreign() { [[ $KERNEL_FLAVOUR == *arm64 ]]; }
 
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 top=$(dirname "$scripts")

@@ -32,13 +32,25 @@ pub(crate) fn spin_until(f: impl Fn() -> bool) -> bool {
     true
 }
 
-/// Is this a hard IRQ, as far as the handler is concerned? By the processor's interrupt flag: the
-/// running task's name would not tell, since a hard IRQ may have interrupted an ithread.
+/// Is this a hard IRQ, as far as the handler is concerned? By whether the processor takes interrupts:
+/// the running task's name would not tell, since a hard IRQ may have interrupted an ithread.
 pub(crate) fn in_hard_irq() -> bool {
     let flags: u64;
     // SAFETY: Reads the flags.
-    unsafe { core::arch::asm!("pushfq", "pop {}", out(reg) flags) };
-    flags & 1 << 9 == 0
+    #[cfg(CONFIG_X86_64)]
+    unsafe {
+        core::arch::asm!("pushfq", "pop {}", out(reg) flags)
+    };
+    // SAFETY: Reads the interrupt mask.
+    #[cfg(CONFIG_ARM64)]
+    unsafe {
+        core::arch::asm!("mrs {}, daif", out(reg) flags)
+    };
+    if cfg!(CONFIG_ARM64) {
+        flags & 1 << 7 != 0
+    } else {
+        flags & 1 << 9 == 0
+    }
 }
 
 /// Gives `f` what was written to a control file.

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The device's registers, mapped without the kernel crate's checks and calls, which would be measured
-//! too; and the time stamp counter.
+//! too; and the processor's counter, which tells instructions in a machine that counts them.
 
-use core::arch::x86_64::_rdtsc;
 use kernel::{bindings, device::Core, pci, prelude::*};
 
 const REGISTERS: usize = 0x100;
@@ -55,7 +54,17 @@ impl Drop for Registers {
 #[inline(always)]
 pub(crate) fn now() -> u64 {
     // SAFETY: Reads the time stamp counter.
-    unsafe { _rdtsc() }
+    #[cfg(CONFIG_X86_64)]
+    unsafe {
+        core::arch::x86_64::_rdtsc()
+    }
+    #[cfg(CONFIG_ARM64)]
+    {
+        let now: u64;
+        // SAFETY: Reads the virtual counter.
+        unsafe { core::arch::asm!("mrs {}, cntvct_el0", out(reg) now) };
+        now
+    }
 }
 
 /// Works for a millisecond.
