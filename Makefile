@@ -15,8 +15,8 @@ help:
 	@echo 'In a virtual machine, with a stock Debian kernel; nothing else is needed:'
 	@echo '  setup            make the toolchain root and the kernel tree (run and test do it too)'
 	@echo '  run              boot, and show lazyirq at work'
-	@echo '  test             run all tests on a stock kernel, and some on a PREEMPT_RT kernel and on a debug kernel,'
-	@echo '                   which is built first; KERNEL=...: all, on that one; TESTS="a b": these'
+	@echo '  test             run all tests on a stock kernel, and some on a PREEMPT_RT kernel, on arm64 and on a debug'
+	@echo '                   kernel, which is built first; KERNEL=...: all, on that one; TESTS="a b": these'
 	@echo '  test-all         run all tests on all of these kernels: takes hours'
 	@echo '  release-check    run and test on a fresh Debian 12 and a fresh Debian 13, with no cache: takes hours'
 	@echo '  bench            count instructions, all mechanisms side by side: build/bench.json; fails if selftests/budget'
@@ -28,7 +28,7 @@ help:
 	@echo '  soak             everything at once, in an emulated machine that repeats itself: SEED=17 repeats a run;'
 	@echo '                   LENGTH=5 seconds, CPUS=2'
 	@echo '  distclean        clean, and remove the cache'
-	@echo 'KERNEL=stock, rt, cloud or debug says which kernel that is, stock by default'
+	@echo 'KERNEL=stock, rt, cloud, arm64 or debug says which kernel that is, stock by default'
 	@echo 'Other variables: KDIR, TESTS, SEED, LAZYIRQ_CACHE, LAZYIRQ_MIRROR, KERNEL_SERIES'
 
 modules:

@@ -19,8 +19,9 @@
 //!   handler takes, and releases it at once.
 //!
 //! The answer belongs to the device, not to the open file: the last one counts. A write fails with
-//! `EINVAL` if it is none of these, with `ETIMEDOUT` if the device does not interrupt, and with
-//! `ENODEV` if it was unbound.
+//! `EINVAL` if it is none of these, with `ETIMEDOUT` if the device does not interrupt, with `ENXIO` if
+//! it is DMA and the machine has no memory that the device reaches (see `dma_bits`), and with `ENODEV` if
+//! it was unbound.
 //!
 //! Where to look:
 //!
@@ -58,6 +59,7 @@ struct Settings {
     /// For the devices with even numbers, and for those with odd ones.
     mechanisms: [Mechanism; 2],
     ipl: Ipl,
+    dma_bits: u8,
 }
 
 impl Settings {
@@ -82,10 +84,16 @@ impl Settings {
         let ipl = module_parameters::ipl.value();
         let ipl =
             Ipl::new(ipl).inspect_err(|_| pr_err!("ipl={ipl} is not allowed: 1 to 10 is\n"))?;
+        let dma_bits = module_parameters::dma_bits.value();
+        if !(28..=32).contains(&dma_bits) {
+            pr_err!("dma_bits={dma_bits} is not allowed: 28 to 32 is\n");
+            return Err(EINVAL);
+        }
         Ok(Self {
             irq_type,
             mechanisms,
             ipl,
+            dma_bits,
         })
     }
 }
@@ -131,7 +139,7 @@ impl pci::Driver for EduDriver {
             pdev.enable_device_mem()?;
             // MSI and DMA are both writes of the device.
             pdev.set_master();
-            let edu = Edu::new(pdev, mechanism)?;
+            let edu = Edu::new(pdev, mechanism, settings.dma_bits)?;
             let served = interrupt::serve(pdev, edu.clone(), settings.irq_type, settings.ipl)?;
             Ok(try_pin_init!(Binding {
                 _node <- place.register(&edu),
@@ -184,6 +192,10 @@ module! {
         ipl: u8 {
             default: 5,
             description: "The interrupt priority level, 1 to 10",
+        },
+        dma_bits: u8 {
+            default: 28,
+            description: "How many address bits the device drives, 28 to 32: see QEMU's edu,dma_mask",
         },
     },
 }

@@ -12,6 +12,8 @@ step "modules for $(cat "$kernel_link/release")" "see the log: the compiler's me
 accel=$("$scripts/in-root" /src/scripts/accel)
 if [ "$accel" = kvm ]; then
 	say "virtual machines use KVM"
+elif foreign; then
+	say "virtual machines are emulated (TCG): their processor is another"
 else
 	say "virtual machines are emulated (TCG): KVM does not work here"
 fi

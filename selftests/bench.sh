@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# where: host (boots a machine of its own, with time counted in instructions)
+# where: machine (boots a machine of its own, with time counted in instructions)
 # make bench: the figures that the project promises, both sides measured in one boot, are within their budget; and
 # it would be noticed if they were not.
 set -uo pipefail

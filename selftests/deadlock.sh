@@ -7,7 +7,7 @@
 
 ktap_print_header
 ktap_set_plan 12
-expect_log 'Call Trace:'
+expect_log 'Call [Tt]race:'
 # On the debug kernel lockdep has its say as well, once, and is off from then on: this test comes late.
 expect_log 'WARNING: possible (recursive|circular) locking'
 

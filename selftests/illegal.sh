@@ -10,7 +10,7 @@ ktap_set_plan 20
 expect_log 'lazyirq: interrupt [0-9]+ '
 # On the debug kernel lockdep has its say as well, once, and is off from then on: this test comes late.
 expect_log 'WARNING: possible recursive locking'
-expect_log 'Call Trace:'
+expect_log 'Call [Tt]race:'
 
 reports() { dmesg | sed -n '/lazyirq-mark illegal$/,$p' | grep -c "lazyirq: interrupt .*$1"; }
 reported() { [ "$(reports "$1")" = "$2" ] || { ktap_print_msg "reported $(reports "$1") times"; return 1; }; }

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# where: native (the tool is built for the host)
 # The tool lazyirqstat, as its users have it: it shows what debugfs does, and says what is missing.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"

@@ -129,7 +129,7 @@ check "level: a handler that does not acknowledge for 500 interrupts recovers" m
 check "level: the same if it defers" mute_for_long mute-deferred
 expect_log 'irq [0-9]+: nobody cared'
 expect_log 'Disabling IRQ #[0-9]+'
-expect_log 'Call Trace:'
+expect_log 'Call [Tt]race:'
 screams foreign
 screams foreign-deferred
 unbound_in mute-deferred

@@ -11,7 +11,7 @@ ktap_print_header
 ktap_set_plan 13
 expect_log 'probe with driver lazyirq_test failed'
 # The kernel's own report of a line that is not shared, if it was built with DEBUG_SHIRQ.
-expect_log 'Call Trace:'
+expect_log 'Call [Tt]race:'
 
 log_has() { dmesg | sed -n '/lazyirq-mark probe-refused$/,$p' | grep -qE "$1"; }
 nothing_left() {

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# where: host (boots a machine of its own, with time counted in instructions)
+# where: machine native (boots a machine of its own, with time counted in instructions by x86's trace clock)
 # make report: the file and the pictures are there and whole, and a run that was cut off is refused.
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)

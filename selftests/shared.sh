@@ -20,7 +20,7 @@ fi
 ktap_set_plan $((2 + 2 * (6 * (${#first[@]} + ${#last[@]} + 1) + ${#refused[@]})))
 expect_log 'Flags mismatch irq'
 # What the debug kernel adds to that.
-case $(uname -r) in *-debug) expect_log 'Call Trace:' ;; esac
+case $(uname -r) in *-debug) expect_log 'Call [Tt]race:' ;; esac
 
 # The lazy device's source and its neighbour's, and the neighbour's driver: $me, $other, $driver.
 # The line is $n.

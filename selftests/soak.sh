@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# where: host (boots machines of its own)
+# where: machine (boots machines of its own)
 # All of it at once for a minute: see soak-guest.sh. With other choices each time, and in QEMU's
 # deterministic mode, where the same choices come to the same end. "make soak" does more of it.
 set -euo pipefail

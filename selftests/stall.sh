@@ -8,7 +8,7 @@
 
 ktap_print_header
 ktap_set_plan 17
-expect_log 'Call Trace:'
+expect_log 'Call [Tt]race:'
 
 # new: what is in the log from here on.
 part=0
@@ -39,7 +39,7 @@ behind_thread() {
 	soon "$(waits 0 X0)" && soon "lock X0 is held by thread ${pid[A]}, which is here:"
 }
 check "a handler behind a thread that sleeps is reported, with the lock and the thread" behind_thread
-where_it_is() { log | grep -qE "task:bash .* pid:${pid[A]} " && log | sed -n '/Call Trace:/,$p' | grep -q '\[lazyirq_locks\]'; }
+where_it_is() { log | grep -qE "task:bash .* pid:${pid[A]} " && log | sed -n '/Call [Tt]race:/,$p' | grep -q '\[lazyirq_locks\]'; }
 check "so is where the thread is" where_it_is
 # The second report is later by as much as the first one took.
 once() {

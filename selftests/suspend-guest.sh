@@ -53,15 +53,20 @@ flows() {
 	done
 }
 
+# How far it goes. QEMU's arm64 machine knows no deep sleep, so nothing is there behind "platform".
+case $(uname -m) in
+aarch64) plan=14 ways='platform-freeze platform-mem' ;;
+*) plan=18 ways='platform-freeze platform-mem core-mem' ;;
+esac
 echo "TAP version 13"
-echo "1..18"
+echo "1..$plan"
 echo 0 >/sys/module/suspend/parameters/pm_test_delay
 insmod /ko/lazyirq.ko stall_ms=60000 || exit 1
 for intx in 0 1; do
 	line=$([ $intx = 0 ] && echo MSI || echo INTx)
 	check "$line: the driver loads" insmod /ko/lazyirq_test.ko intx=$intx
-	for way in 'platform freeze' 'platform mem' 'core mem'; do
-		check "$line: $way: it is suspended when the handler is done" suspended $way
+	for way in $ways; do
+		check "$line: $way: it is suspended when the handler is done" suspended ${way%-*} ${way#*-}
 		check "$line: $way: afterwards interrupts are handled" flows
 	done
 	check "$line: nothing is lost" sh -c '! grep -qE "^(refused|illegal) +[1-9]" /sys/kernel/debug/lazyirq/*lazyirq_test*/stats'

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# where: host (boots a machine of its own: virtme-ng's cannot be suspended, as its root is virtiofs)
+# where: machine full (virtme-ng's cannot be suspended, as its root is virtiofs; the cloud kernel lacks PM_DEBUG)
 # The machine is suspended while a handler is blocked: its line is disabled when the
 # handler is done, no sooner, and its interrupts are handled afterwards.
 set -euo pipefail

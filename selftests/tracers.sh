@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# where: stock (the debug kernel has no BTF)
+# where: stock native (the debug kernel has no BTF)
 # The tracepoints with trace-cmd, and the example for bpftrace.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"

@@ -38,8 +38,6 @@ const DMA_INTERRUPT: u32 = 1 << 2;
 /// Where the device's own buffer is, in its own address space, and how long it is.
 const DEVICE_BUFFER: u32 = 0x40000;
 pub(crate) const DMA_BYTES: usize = 4096;
-/// The device drives this many address bits.
-const DMA_BITS: u32 = 28;
 
 /// What is mapped of the BAR, until the device is unbound.
 type DevresBar = pci::DevresBar<REGISTERS>;
@@ -88,27 +86,34 @@ struct DmaBuffer {
     address: u32,
 }
 
+impl DmaMemory {
+    fn new(pdev: &pci::Device<Core<'_>>, dma_bits: u8) -> Result<Self> {
+        let mask = DmaMask::try_new(dma_bits.into())?;
+        // SAFETY: The device was just found: nobody allocates DMA memory for it yet.
+        unsafe { pdev.dma_set_mask_and_coherent(mask)? };
+        let dev: &Device<Bound> = pdev.as_ref();
+        Ok(Self {
+            there: DmaBuffer::new(dev)?,
+            back: DmaBuffer::new(dev)?,
+        })
+    }
+}
+
 impl DmaBuffer {
     fn new(dev: &Device<Bound>) -> Result<Self> {
         let memory = Coherent::zeroed_slice(dev, DMA_BYTES, GFP_KERNEL)?;
-        let address = memory.dma_address();
-        if address + DMA_BYTES as u64 > 1 << DMA_BITS {
-            dev_warn!(
-                dev,
-                "no DMA: its memory is at {address:#x}, and the device drives {DMA_BITS} bits\n"
-            );
-            return Err(ENXIO);
-        }
-        Ok(Self {
-            memory,
-            address: address as u32,
-        })
+        let address = memory.dma_address().try_into()?;
+        Ok(Self { memory, address })
     }
 }
 
 impl Edu {
     /// Checks that it is an edu device that answers, and makes it ready. No interrupt comes yet.
-    pub(crate) fn new(pdev: &pci::Device<Core<'_>>, mechanism: Mechanism) -> Result<Arc<Self>> {
+    pub(crate) fn new(
+        pdev: &pci::Device<Core<'_>>,
+        mechanism: Mechanism,
+        dma_bits: u8,
+    ) -> Result<Arc<Self>> {
         let bar = pdev.iomap_region_sized::<REGISTERS>(0, c"lazyirq_edu")?;
         let id = bar.read32(ID);
         if id & 0xffff != 0x00ed {
@@ -128,18 +133,20 @@ impl Edu {
             );
             return Err(EIO);
         }
-        // SAFETY: The device was just found: nobody allocates DMA memory for it yet.
-        unsafe { pdev.dma_set_mask_and_coherent(DmaMask::new::<DMA_BITS>())? };
         // What somebody else may have left behind.
         bar.write32(!0, IRQ_ACK);
         bar.write32(STATUS_INTERRUPT, STATUS);
 
         let dev: &Device<Bound> = pdev.as_ref();
         // The rest works without.
-        let memory = match (DmaBuffer::new(dev), DmaBuffer::new(dev)) {
-            (Ok(there), Ok(back)) => Some(DmaMemory { there, back }),
-            _ => None,
-        };
+        let memory = DmaMemory::new(pdev, dma_bits)
+            .inspect_err(|error| {
+                dev_warn!(
+                    dev,
+                    "no DMA: no memory can be had that {dma_bits} address bits reach: {error:?}\n"
+                )
+            })
+            .ok();
         Arc::pin_init(
             try_pin_init!(Self {
                 dev: (&**dev).into(),
