@@ -28,7 +28,7 @@ help:
 	@echo '  soak             everything at once, in an emulated machine that repeats itself: SEED=17 repeats a run;'
 	@echo '                   LENGTH=5 seconds, CPUS=2'
 	@echo '  distclean        clean, and remove the cache'
-	@echo 'KERNEL=stock, rt, cloud, arm64 or debug says which kernel that is, stock by default'
+	@echo 'KERNEL=stock, rt, cloud, arm64, sid or debug says which kernel that is, stock by default'
 	@echo 'Other variables: KDIR, TESTS, SEED, LAZYIRQ_CACHE, LAZYIRQ_MIRROR, KERNEL_SERIES'
 
 modules:

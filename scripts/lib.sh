@@ -7,32 +7,42 @@ die() { printf '[%s] error: %s\n' "$tag" "$*" >&2; exit 1; }
 tag=${0##*/}
 
 # The kernel everything is built for and tested on. A new series is one line.
-KERNEL_SERIES=${KERNEL_SERIES:-7.3}
-DEBIAN_SUITE=trixie
+series=7.3
+[[ ${KERNEL_SERIES:-sid} == sid ]] || series=$KERNEL_SERIES
+# The kernel crate of older ones is another, see check-kdir.
+oldest=7.3
 
-# The flavour by which the series has a kernel that is named as in KERNEL=...; debug is built here.
-kernels=(stock rt cloud arm64 debug)
+# The flavour by which Debian has a kernel that is named as in KERNEL=...; debug is built here. Of sid
+# it is the newest one, whatever its series, with sid's compilers.
+kernels=(stock rt cloud arm64 sid debug)
 flavour_of() {
 	case $1 in
-	stock) echo amd64 ;;
+	stock | sid) echo amd64 ;;
 	rt | cloud) echo "$1-amd64" ;;
 	arm64 | debug) echo "$1" ;;
 	*) die "there is no kernel $1; there are: ${kernels[*]}" ;;
 	esac
 }
-# The name of the kernel in KERNEL_FLAVOUR.
+# choose NAME: what is called from here on goes by the series and the flavour.
+choose() {
+	KERNEL_FLAVOUR=$(flavour_of "$1")
+	KERNEL_SERIES=$series
+	[ "$1" != sid ] || KERNEL_SERIES=sid
+	places
+}
+# The name of the kernel that is chosen.
 this_kernel() {
 	local name
 	for name in "${kernels[@]}"; do
-		[ "$(flavour_of "$name")" != "$KERNEL_FLAVOUR" ] || echo "$name"
-	done
+		(choose "$name"; echo "$KERNEL_SERIES $KERNEL_FLAVOUR $name")
+	done | sed -n "s/^$KERNEL_SERIES $KERNEL_FLAVOUR //p"
 }
-# The user's choice. What is called from here on goes by the flavour.
-kernel=${KERNEL:-}
-unset KERNEL
-[ -z "$kernel" ] || KERNEL_FLAVOUR=$(flavour_of "$kernel")
-KERNEL_FLAVOUR=${KERNEL_FLAVOUR:-$(flavour_of stock)}
-export KERNEL_FLAVOUR
+# Where what belongs to it is.
+places() {
+	kernel_link=$cache/kernel-$KERNEL_SERIES-$KERNEL_FLAVOUR
+	DEBIAN_SUITE=trixie root_link=$cache/root
+	[ "$KERNEL_SERIES" != sid ] || DEBIAN_SUITE=sid root_link=$cache/root-sid
+}
 
 # Is it for another processor than the host's?
 foreign() { [[ $KERNEL_FLAVOUR == *arm64 ]]; }
@@ -41,7 +51,18 @@ scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 top=$(dirname "$scripts")
 cache=${LAZYIRQ_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/lazyirq}
 logs=$cache/logs
-kernel_link=$cache/kernel-$KERNEL_SERIES-$KERNEL_FLAVOUR
+
+# The user's choice.
+kernel=${KERNEL:-}
+unset KERNEL
+if [ -n "$kernel" ]; then
+	choose "$kernel"
+else
+	KERNEL_SERIES=${KERNEL_SERIES:-$series}
+	KERNEL_FLAVOUR=${KERNEL_FLAVOUR:-$(flavour_of stock)}
+	places
+fi
+export KERNEL_SERIES KERNEL_FLAVOUR
 
 # A path in the cache, seen from inside the root, as the user knows it.
 host_path() { echo "${1/#\/cache\//${HOST_CACHE:-/cache}/}"; }

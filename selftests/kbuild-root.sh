@@ -10,7 +10,8 @@ mkdir -p $tree/src
 (cd /src && tar -c --exclude=.git --exclude=./build .) | tar -x -C $tree/src
 cd $tree/src || exit
 find . -type f | sort >$tree/before
-make=(make KDIR=/kernel/build CC=x86_64-linux-gnu-gcc-14)
+read -ra toolchain </kernel/toolchain
+make=(make KDIR=/kernel/build "${toolchain[@]}")
 installed=$tree/installed
 
 plan 11
@@ -48,7 +49,7 @@ clean() { quietly "${make[@]}" clean && find . -type f | sort | diff $tree/befor
 check "clean leaves nothing behind" clean
 
 # A driver in a directory of its own.
-make=(make -C $tree/uart KDIR=/kernel/build CC=x86_64-linux-gnu-gcc-14)
+make=(make -C $tree/uart KDIR=/kernel/build "${toolchain[@]}")
 driver() {
 	mkdir $tree/uart && cp samples/driver.mk $tree/uart/Makefile && cp samples/lazyirq_minimal.rs $tree/uart/uart.rs &&
 		quietly "${make[@]}" INSTALL_MOD_PATH=$installed && [ "$(modinfo -F depends $tree/uart/uart.ko)" = lazyirq ]
