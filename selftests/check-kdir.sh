@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# where: host
+# where: host native
 # The build refuses a kernel tree it cannot use, with a sentence that helps.
 # Trees and tools are fabricated.
 check_kdir=$(cd "$(dirname "$0")/.." && pwd)/scripts/check-kdir

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# where: host (compiles in the toolchain root)
+# where: host native (compiles in the toolchain root)
 # What the compiler has to refuse, it refuses, for the right reason.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# where: host (compiles in the toolchain root)
+# where: host native (compiles in the toolchain root)
 # The locks and the state machine, in every order that loom's bounds allow; and broken, to see that
 # this would be noticed.
 set -euo pipefail

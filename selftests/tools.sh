@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# where: host (compiles in the toolchain root)
+# where: host native (compiles in the toolchain root)
 # The tools' own tests, on files as debugfs has them.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
