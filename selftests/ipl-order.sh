@@ -41,6 +41,14 @@ all_done() {
 }
 check "2 is done: all are lazy" all_done
 
+# What a mutex's release brings, if those in flight were blocked on it.
+declare -A with=([a]=")a 0a' 0.'" [b]=")b 4b' 4.'" [c]=")c 6c' 6.'")
+# in_turn MUTEX...: each is released when what the one before has brought is over.
+in_turn() {
+	local mutex
+	for mutex in "$@"; do release "$mutex" && goes_on "${with[$mutex]}" || return 1; done
+}
+
 # held_in_order RAISED RAN: those come at a time, in that order.
 held_in_order() {
 	local vector
@@ -48,8 +56,7 @@ held_in_order() {
 	# shellcheck disable=SC2086
 	burst $1
 	for vector in $2; do expected+=" ${vector}E' ${vector}d' $vector.'"; done
-	trace_is_all "$expected" && release a b c &&
-		goes_on ")a 0a' 0.' )b 4b' 4.' )c 6c' 6.'"
+	trace_is_all "$expected" && in_turn a b c
 }
 check "held at a time: by level" held_in_order "1d 3d 5d 7d" "7 5 3 1"
 check "held at a time, the highest first: the same" held_in_order "7d 5d 3d 1d" "7 5 3 1"
@@ -58,8 +65,7 @@ check "held at a time, in the other order" held_in_order "2d 5d 3d 1d" "5 2 3 1"
 in_front_of_held() {
 	in_flight || return 1
 	burst 3d 8d 7d 9d
-	goes_on "8E 8d 8. 9E 9d 9. 7E' 7d' 7.' 3E' 3d' 3.'" && release c b a &&
-		goes_on ")c 6c' 6.' )b 4b' 4.' )a 0a' 0.'"
+	goes_on "8E 8d 8. 9E 9d 9. 7E' 7d' 7.' 3E' 3d' 3.'" && in_turn c b a
 }
 check "a higher one is in front of those that are held, too" in_front_of_held
 
@@ -76,7 +82,6 @@ released() {
 		fi || return 1
 	done
 }
-declare -A with=([a]=")a 0a' 0.'" [b]=")b 4b' 4.'" [c]=")c 6c' 6.'")
 check "released at a time, in any of six orders: they go on by level, or with the release" released
 
 released_within() {
