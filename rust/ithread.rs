@@ -12,7 +12,7 @@ use crate::{
     bindings,
     counters::Counter,
     ipl::Ipl,
-    primitive::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release},
+    primitive::{fence, Acquire, AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release},
     runqueue::RunQueue,
     slot::Head,
 };
@@ -81,7 +81,8 @@ fn cpu(id: u32) -> &'static Cpu {
 /// Is something of `ipl` or above runnable on the CPU? It may be out of date at once.
 pub(crate) fn is_busy(id: u32, ipl: usize) -> bool {
     let mut levels = cpu(id).work.iter().skip(ipl);
-    levels.any(|work| work.busy.load(Relaxed) || work.runnable.has_incoming())
+    // In this order: the ithread is busy before it takes what came.
+    levels.any(|work| work.runnable.has_incoming() || work.busy.load(Relaxed))
 }
 
 /// Queues a continuation on its home CPU and wakes the ithread there; or on another one, if its home
@@ -222,9 +223,10 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
     unsafe {
         bindings::lazyirq_non_block_end()
     };
-    // Whoever boosts has seen that the handler has not released the lock for which it is boosted,
-    // and it had to take the lock's turnstile's lock for that: so this is seen. It may have come
-    // before the continuation was taken over.
+    // Whoever boosts does it with the turnstile of the lock locked, while the lock's word says that somebody
+    // waits. The handler has released it since: with the turnstile locked, or by the word as it was
+    // afterwards. So the boost is seen. It may have come before the continuation was taken over.
+    fence(Acquire);
     for id in [home, id] {
         if ptr::eq(cpu(id).work[IPL].boosted_for.load(Relaxed), head) {
             Boost::end(id, IPL, head);

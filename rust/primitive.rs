@@ -4,10 +4,10 @@
 //! few primitives that they build on, and nothing else of the kernel.
 //!
 //! The atomics are `core`'s, since those compile to single instructions where they stand; the
-//! kernel crate's are calls on a kernel built with gcc, which the lazy path cannot afford. On the
-//! architectures that the kernel has Rust for, each maps to the instruction its kernel namesake
-//! does, and the orderings used here (`Acquire`, `Release`, `AcqRel`, and `Relaxed` for counters)
-//! mean the same under both memory models.
+//! kernel crate's are calls on a kernel built with gcc, which the lazy path cannot afford. `Acquire`,
+//! `Release` and `Relaxed` mean the same under both memory models. But what reads and writes is no full barrier
+//! here, as its kernel namesake is: where each of two sides writes one thing and then reads the other's,
+//! all four are `SeqCst`, or a lock or the kernel's own waking is in between.
 
 pub(crate) use core::cell::Cell;
 pub(crate) use core::hint::spin_loop;

@@ -8,7 +8,7 @@
 //! While its CPU is offline the queue is closed. That is a value of `incoming` as well, so that what
 //! comes at that moment is either found by the ithread when it closes the queue, or turned away.
 
-use crate::primitive::{const_fn, Acquire, AtomicPtr, AtomicU32, Cell, Relaxed, Release};
+use crate::primitive::{const_fn, AcqRel, Acquire, AtomicPtr, AtomicU32, Cell, Relaxed, Release};
 use core::ptr;
 
 /// What can be in a queue: it has room for the next one.
@@ -78,7 +78,7 @@ impl<T: Link> RunQueue<T> {
 
     /// Is something in it that the ithread has not taken? Any context.
     pub(crate) fn has_incoming(&self) -> bool {
-        !self.is_nothing(self.incoming.load(Relaxed))
+        !self.is_nothing(self.incoming.load(Acquire))
     }
 
     fn is_nothing(&self, incoming: *mut T) -> bool {
@@ -103,7 +103,8 @@ impl<T: Link> RunQueue<T> {
     pub(crate) unsafe fn pop(&self) -> Option<*const T> {
         // Nobody else closes it or takes from it between the look and the taking.
         if !self.has_ready() && self.has_incoming() {
-            let newest = self.incoming.swap(ptr::null_mut(), Acquire);
+            // Released as well: who finds nothing more sees what the ithread did before (`is_busy`).
+            let newest = self.incoming.swap(ptr::null_mut(), AcqRel);
             // SAFETY: By the type invariant. It was something.
             if unsafe { (*newest).next().get() }.is_null() {
                 return Some(newest);

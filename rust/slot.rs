@@ -10,7 +10,7 @@ use crate::{
     ithread,
     observe::{self, observed, By},
     percpu,
-    primitive::{AtomicU32, Relaxed},
+    primitive::{fence, Acquire, AtomicU32, Relaxed},
     releaser::Batch,
     runqueue,
     stats::Stats,
@@ -502,21 +502,20 @@ impl Head {
         // SAFETY: The poll is over, it will not be polled again, and this context ran it.
         unsafe { (self.drop_future)(self) };
         self.started.set(false);
-        let irq = self.irq();
         let mask = !self.continuation.load().is_masked();
         if mask {
             self.mask();
         }
-        // In a thread the slot may be gone from `die` on.
-        let before = if phase == Phase::Idle {
-            self.continuation.die()
-        } else {
-            self.finish(batch, || (true, self.continuation.die()))
+        let die = || {
+            if self.continuation.die().is_masked() && mask {
+                // An interrupt on another CPU was faster. Once is what `is_masked` stands for.
+                self.unmask();
+            }
         };
-        if mask && before.is_masked() {
-            // An interrupt on another CPU was faster. Once is what `is_masked` stands for.
-            // SAFETY: Undoes the masking above.
-            unsafe { bindings::enable_irq(irq) };
+        if phase == Phase::Idle {
+            die();
+        } else {
+            self.finish(batch, || (true, die()));
         }
     }
 
@@ -540,6 +539,9 @@ impl Head {
     pub(crate) fn synchronize(&self) {
         // SAFETY: The line is requested; may sleep here.
         unsafe { bindings::synchronize_irq(self.irq()) };
+        // It has seen that nothing of the line is unfinished by a plain load. What the last one has done
+        // before is seen from here on.
+        fence(Acquire);
     }
 
     /// Stops the handler for good: returns when it is not running, not unfinished, and can be

@@ -89,11 +89,11 @@ counted() {
 			what = (part[3] == "resume" ? "  that" : "  all of it") ", resume=ithread"
 			row(part[1], what, hard, stock, figure["lazy-ithread", names[i]])
 		}
-		printf "\n%-22s %18s %55s\n", "lock", "lock and unlock", "a lock-free interrupt at the start of a 1 ms hold waits"
+		printf "\n%-22s %18s %41s %25s\n", "lock", "lock and unlock", "held for 1 ms: another interrupt waits", "a timer is late by"
 		for (i = 1; i <= l; i++) {
 			if (shown[locks[i]]++) continue
-			printf "%-22s %18s %55s\n", locks[i], figure[locks[i], "-", "lock-unlock", "total"],
-				figure[locks[i], "msi", "held-1ms", "latency"]
+			printf "%-22s %18s %41s %25s\n", locks[i], figure[locks[i], "-", "lock-unlock", "total"],
+				figure[locks[i], "msi", "held-1ms", "latency"], figure[locks[i], "-", "held-1ms-timer", "latency"]
 		}
 		printf "\n%-22s %24s %49s\n", "handler of 1 ms", "another interrupt waits", "a real-time thread that it wakes waits"
 		split("hardirq threaded-mutex lazy lazy-ithread", mechanisms, " ")

@@ -23,18 +23,11 @@ stop() { rmmod lazyirq_test && rmmod lazyirq; }
 # The numbers of the test driver's interrupts, by device.
 irqs() { ls $debugfs | sed -n 's/^\([0-9]*\)-lazyirq_test-lazy.*/\1/p' | sort -n; }
 
-# read_stats DIRECTORY: leaves an interrupt's counters in the array stats, by name. Starts no program.
-declare -A stats
-read_stats() {
-	local name value
-	while read -r name value; do stats[$name]=$value; done <"$1/stats"
-}
-
-# device_stats DEVICE: those of the n-th device's. (Their numbers have the same length, so that the names
-# are in the right order.)
+# device_stats DEVICE: leaves the n-th device's counters in the array stats. (Their interrupts' numbers have
+# the same length, so that the names are in the right order.)
 device_stats() {
 	local dirs=("$debugfs"/*-lazyirq_test-lazy*)
-	read_stats "${dirs[$1]}"
+	read_fields "${dirs[$1]}/stats"
 }
 
 # stat NAME [DEVICE]: one of them.

@@ -91,18 +91,16 @@ reset_counters() { echo 0 >"$debugfs/interrupts"; }
 # adds_up FILE: the counters in this stats file are those of $raises interrupts.
 # Those of the devices' that a shared line brought on top are spurious.
 adds_up() {
-	local -A c=()
-	local name value
-	while read -r name value; do c[$name]=$value; done <"$1"
-	((c[interrupts] - c[spurious] - c[late_none] == raises)) || return
-	((c[refused] + c[illegal] == 0)) || return
-	if [ "${c[mechanism]}" = lazy ]; then
-		((c[interrupts] == c[lazy] + c[blocked] + c[deferred] + c[held] + c[remembered])) &&
-			((c[resumed] == c[blocked] + c[deferred] + c[held] + c[remembered])) || return
+	read_fields "$1"
+	((stats[interrupts] - stats[spurious] - stats[late_none] == raises)) || return
+	((stats[refused] + stats[illegal] == 0)) || return
+	if [ "${stats[mechanism]}" = lazy ]; then
+		((stats[interrupts] == stats[lazy] + stats[blocked] + stats[deferred] + stats[held] + stats[remembered])) &&
+			((stats[resumed] == stats[blocked] + stats[deferred] + stats[held] + stats[remembered])) || return
 		# On another CPU than the thread's an interrupt may come too late to meet the lock.
-		[ -z "$2" ] || ((c[blocked] > 0))
+		[ -z "$2" ] || ((stats[blocked] > 0))
 	else
-		((c[interrupts] == c[threaded] && c[resumed] == raises))
+		((stats[interrupts] == stats[threaded] && stats[resumed] == raises))
 	fi
 }
 

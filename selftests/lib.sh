@@ -51,3 +51,12 @@ expect_warning() {
 	expect_log '------\[ cut here'
 	echo 512 >"$LAZYIRQ_EXPECT-taint"
 }
+
+# read_fields FILE: leaves its fields, a name and a value a line, in the array stats. Starts no program. The file is
+# read in one go: bash's read goes back to the end of its line, where the next one is shown, as things are by then.
+declare -A stats
+read_fields() {
+	local lines line
+	mapfile -t lines <"$1"
+	for line in "${lines[@]}"; do stats[${line%% *}]=${line##* }; done
+}

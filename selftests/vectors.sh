@@ -88,7 +88,7 @@ release() {
 # get_stats VECTOR: leaves its counters in the array stats.
 get_stats() {
 	find_vector "$1"
-	read_stats "$dir"
+	read_fields "$dir/stats"
 }
 
 # vector_counted VECTOR NAME VALUE...: these are its counters, within ten seconds.

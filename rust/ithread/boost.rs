@@ -59,7 +59,11 @@ impl Boost {
         if ptr::eq(work.boosted_for.load(Relaxed), head) {
             // SAFETY: There is a boost, and its lock is held.
             unsafe { work.set_priority(Ipl::FIFO_BASE + ipl as u32) };
-            work.boosted_for.store(ptr::null_mut(), Relaxed);
+            // Another one may have come meanwhile, on its way to `perform`.
+            let head = head.cast_mut();
+            let _ = work
+                .boosted_for
+                .compare_exchange(head, ptr::null_mut(), Relaxed, Relaxed);
         }
     }
 

@@ -232,7 +232,7 @@ fn boost(lock: *const RawLock, owner: Owner, head: *const Head, need: u32) -> Ve
     // it is alive, and unfinished.
     let head = unsafe { &*head };
     match head.continuation.load().phase() {
-        Phase::Queued | Phase::Running | Phase::Notified => match ithread::Boost::new(head, need) {
+        Phase::Queued | Phase::Running => match ithread::Boost::new(head, need) {
             Some(boost) => {
                 turnstile.tally.lent += 1;
                 events::lends(lock, owner, need);

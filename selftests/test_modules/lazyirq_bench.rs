@@ -30,6 +30,8 @@ use registers::{now, work, Registers};
 use run::Run;
 use witness::{Watching, Witness};
 
+#[path = "lazyirq_bench/alarm.rs"]
+mod alarm;
 #[path = "lazyirq_bench/locks.rs"]
 mod locks;
 #[path = "lazyirq_bench/registers.rs"]
@@ -209,7 +211,12 @@ fn measure_locks(shared: &Arc<Shared>, request: irq::IrqRequest<'_>, rounds: usi
     run("no-lock", "msi").latency(|| ())?;
     run("irqsave-spinlock", "msi").latency(|| irqsave.lock())?;
     run("mutex", "msi").latency(|| shared.mutex.lock())?;
-    run("lazy-mutex", "msi").latency(|| shared.lazy.lock())
+    run("lazy-mutex", "msi").latency(|| shared.lazy.lock())?;
+
+    run("no-lock", "-").timer(|| ())?;
+    run("irqsave-spinlock", "-").timer(|| irqsave.lock())?;
+    run("mutex", "-").timer(|| shared.mutex.lock())?;
+    run("lazy-mutex", "-").timer(|| shared.lazy.lock())
 }
 
 impl Run<'_> {

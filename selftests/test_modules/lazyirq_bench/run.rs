@@ -6,10 +6,11 @@
 //! so many rounds, with the context switches that all of these took.
 
 use crate::{
+    alarm::Alarm,
     registers::{now, work, work_for},
     Shared,
 };
-use kernel::{bindings, prelude::*};
+use kernel::{bindings, prelude::*, time::Delta};
 
 #[derive(Default)]
 struct Series {
@@ -191,6 +192,20 @@ impl Run<'_> {
             work(start);
             drop(guard);
             [self.shared.take_done() - start]
+        })
+    }
+
+    /// How late a timer goes off whose time comes early in such a critical section.
+    pub(crate) fn timer<G>(&self, lock: impl Fn() -> G) -> Result {
+        let alarm = Alarm::new()?;
+        self.measure("held-1ms-timer", ["latency"], self.rounds.min(20), || {
+            let guard = lock();
+            let start = now();
+            let went_off = alarm.ring(Delta::from_micros(100), || {
+                work(start);
+                drop(guard);
+            });
+            [went_off - start - 100_000]
         })
     }
 }
