@@ -13,7 +13,7 @@ help:
 	@echo '  rust-analyzer    make rust-project.json, for editors'
 	@echo '  clean            remove what was built'
 	@echo 'In a virtual machine, with a stock Debian kernel; nothing else is needed:'
-	@echo '  setup            make the toolchain root and the kernel tree (run and test do it too)'
+	@echo '  setup            make the toolchain root, the kernel tree and what a guest needs (run and test do it too)'
 	@echo '  run              boot, and show lazyirq at work'
 	@echo '  test             run all tests on a stock kernel, and some on a PREEMPT_RT kernel, on arm64 and on a debug'
 	@echo '                   kernel, which is built first; KERNEL=...: all, on that one; TESTS="a b": these'

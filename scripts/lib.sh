@@ -8,12 +8,13 @@ tag=${0##*/}
 
 # The kernel everything is built for and tested on. A new series is one line.
 series=7.3
+# What is called by another script may be told "sid".
 [[ ${KERNEL_SERIES:-sid} == sid ]] || series=$KERNEL_SERIES
 # The kernel crate of older ones is another, see check-kdir.
 oldest=7.3
 
-# The flavour by which Debian has a kernel that is named as in KERNEL=...; debug is built here. Of sid
-# it is the newest one, whatever its series, with sid's compilers.
+# The flavour by which Debian has a kernel that is named as in KERNEL=...; sid: its newest kernel, of whatever
+# series, with sid's compilers; debug: built here.
 kernels=(stock rt cloud arm64 sid debug)
 flavour_of() {
 	case $1 in
@@ -119,7 +120,7 @@ contain=(setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mo
 # Two runs at once would work on the same trees, builds and logs.
 lock_cache() {
 	[ -z "${LAZYIRQ_LOCKED:-}" ] || return 0
-	mkdir -p "$logs" || die "cannot make the cache $cache: set LAZYIRQ_CACHE to a directory with 7 GB of room"
+	mkdir -p "$logs" || die "cannot make the cache $cache: set LAZYIRQ_CACHE to a directory with 12 GB of room"
 	exec 9>"$cache/lock"
 	if ! flock -n 9; then
 		say "another run is at work in $cache: waiting for it"

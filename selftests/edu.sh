@@ -17,8 +17,8 @@ trap 'rm -rf "$copies"' EXIT
 nodes=(/dev/lazyirq_edu0 /dev/lazyirq_edu1)
 raises=100
 # QEMU's "virt" has no memory below 1 GiB. Its edu devices here drive more bits than they do by default.
-dma_bits=28
-[ "$(uname -m)" != aarch64 ] || dma_bits=32
+dma_bits=28 plan=72
+[ "$(uname -m)" != aarch64 ] || dma_bits=32 plan=73
 
 # tell NODE TEXT: write it, in one piece; the shell itself would split what is long.
 tell() {
@@ -195,7 +195,7 @@ minimal_counts() {
 }
 
 ktap_print_header
-ktap_set_plan 71
+ktap_set_plan $plan
 check "load lazyirq" load lazyirq
 for irq in 0 1; do
 	drive $irq 0 lazy lazy
@@ -206,7 +206,14 @@ check "irq=2 is refused" not_loaded irq=2 'irq=2 is not known: 0 is MSI, 1 is IN
 check "mechanism=3 is refused" not_loaded mechanism=3 'mechanism=3 is not known'
 check "ipl=0 is refused" not_loaded ipl=0 'ipl=0 is not allowed: 1 to 10 is'
 check "ipl=11 is refused" not_loaded ipl=11 'ipl=11 is not allowed: 1 to 10 is'
-check "dma_bits=27 is refused" not_loaded dma_bits=27 'dma_bits=27 is not allowed: 28 to 32 is'
+for bits in 27 33; do
+	check "dma_bits=$bits is refused" not_loaded dma_bits=$bits "dma_bits=$bits is not allowed: 28 to 32 is"
+done
+out_of_reach() {
+	load lazyirq_edu && refused "${nodes[0]}" 'No such device or address' 'dma to the device' &&
+		expect "${nodes[0]}" 4 24 && unloaded
+}
+[ $dma_bits = 28 ] || check "without memory in reach DMA is refused, and the rest works" out_of_reach
 check "unbind while in use" unbind_in_use
 check "minimal: load" load lazyirq_minimal
 check "minimal: counts" minimal_counts

@@ -53,9 +53,9 @@ flows() {
 	done
 }
 
-# How far it goes. QEMU's arm64 machine knows no deep sleep, so nothing is there behind "platform".
+# QEMU's arm64 machine has no deep sleep: the later stages cannot be tested there.
 case $(uname -m) in
-aarch64) plan=14 ways='platform-freeze platform-mem' ;;
+aarch64) plan=10 ways=platform-freeze ;;
 *) plan=18 ways='platform-freeze platform-mem core-mem' ;;
 esac
 echo "TAP version 13"
