@@ -58,5 +58,6 @@ declare -A stats
 read_fields() {
 	local lines line
 	mapfile -t lines <"$1"
+	stats=()
 	for line in "${lines[@]}"; do stats[${line%% *}]=${line##* }; done
 }
