@@ -28,6 +28,7 @@ struct lazyirq_key_set {
 extern struct lazyirq_key_set lazyirq_keys;
 
 void lazyirq_observe(bool on);
+extern bool lazyirq_latency;
 
 void lazyirq_trace_entry(unsigned int irq, const char *name, unsigned int ipl);
 void lazyirq_trace_block(unsigned int irq, const char *name, const char *lock, unsigned int owner,

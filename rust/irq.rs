@@ -75,7 +75,7 @@ pub struct Registration<H: Handler> {
     slot: OwnedSlot<H>,
 }
 
-/// Registers `handler` for the interrupt `request` of the device `dev`.
+/// Registers `handler` for the interrupt `request` (a [`kernel::pci::IrqVector`], say) of the device `dev`.
 ///
 /// What is returned belongs to the device (it is the kernel crate's [`Devres`]), so that the
 /// registration ends, at the latest, when the device is unbound. The interrupt's vectors have to
@@ -108,16 +108,16 @@ pub struct Registration<H: Handler> {
 ///     lazyirq::register(dev, irq, Options::new(c"disk", Ipl::from_const::<4>()), Disk)
 /// }
 /// ```
-pub fn register<H: Handler, E>(
+pub fn register<'a, H: Handler, E>(
     dev: &Device<Bound>,
-    request: IrqRequest<'_>,
+    request: impl Into<IrqRequest<'a>>,
     options: Options,
     handler: impl PinInit<H, E>,
 ) -> Result<Devres<Registration<H>>>
 where
     Error: From<E>,
 {
-    let registration = Registration::new(dev, request.irq(), options, H::handle, handler)?;
+    let registration = Registration::new(dev, request.into().irq(), options, H::handle, handler)?;
     Devres::new::<Infallible>(dev, registration)
 }
 

@@ -51,10 +51,6 @@ module! {
     description: "Lazy interrupt threads: interrupt handlers that may block on a lock",
     license: "GPL v2",
     params: {
-        latency: bool {
-            default: false,
-            description: "Measure how long handlers and their waits take (also in debugfs)",
-        },
         boost_delay_us: u32 {
             default: 200,
             description: "Microseconds after which who holds a lock that an interrupt or a real-time thread waits for is lent its priority; 0 for at once",
@@ -82,7 +78,8 @@ impl kernel::Module for LazyIrq {
             module_parameters::stall_ms.value(),
         )?;
         let files = debugfs::Files::new()?;
-        observe::measure(module_parameters::latency.value());
+        // SAFETY: It is set before, and not again.
+        observe::measure(unsafe { bindings::lazyirq_latency });
         Ok(Self {
             _files: files,
             _lending: lending,

@@ -5,6 +5,7 @@
  */
 #include <linux/export.h>
 #include <linux/jump_label.h>
+#include <linux/moduleparam.h>
 
 #include "bindings.h"
 
@@ -15,6 +16,11 @@ struct lazyirq_key_set lazyirq_keys = {
 	.observed = STATIC_KEY_FALSE_INIT,
 };
 EXPORT_SYMBOL_GPL(lazyirq_keys);
+
+/* Here since 7.2's module!() knows no bool. */
+bool lazyirq_latency;
+module_param_named(latency, lazyirq_latency, bool, 0);
+MODULE_PARM_DESC(latency, "Measure how long handlers and their waits take (also in debugfs)");
 
 /* Each call with true is undone by one with false. Thread, may sleep. */
 void lazyirq_observe(bool on)

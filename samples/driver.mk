@@ -12,8 +12,10 @@ ifdef KERNELRELEASE
 # Kbuild comes here.
 drivers := $(patsubst $(src)/%.rs,%,$(wildcard $(src)/*.rs))
 obj-m := $(addsuffix .o,$(drivers))
-$(foreach driver,$(drivers),$(eval \
-	RUSTFLAGS_$(driver).o := --extern lazyirq=$(LAZYIRQ)/liblazyirq.rmeta))
+# On 7.2 the kernel crate is known by another face.
+crates := --extern lazyirq=$(LAZYIRQ)/liblazyirq.rmeta \
+	$(addprefix --extern kernel=,$(wildcard $(LAZYIRQ)/liblazyirq_compat.rmeta))
+$(foreach driver,$(drivers),$(eval RUSTFLAGS_$(driver).o := $(crates)))
 else
 KDIR ?= /lib/modules/$(shell uname -r)/build
 RELEASE = $(shell cat '$(KDIR)/include/config/kernel.release')

@@ -83,7 +83,7 @@ impl pci::Driver for MinimalDriver {
         let vectors = pdev.alloc_irq_vectors(1, 1, IrqTypes::all())?;
         let registration = lazyirq::register(
             dev,
-            vectors.index(0)?.into(),
+            vectors.index(0)?,
             // The name is what debugfs shows. The higher the level, the more important.
             Options::new(c"lazyirq_minimal", Ipl::from_const::<5>()).shared(),
             try_pin_init!(Counter { bar, events <- lazyirq::new_mutex!(0) }? Error),

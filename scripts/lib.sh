@@ -11,7 +11,7 @@ series=7.3
 # What is called by another script may be told "sid".
 [[ ${KERNEL_SERIES:-sid} == sid ]] || series=$KERNEL_SERIES
 # The kernel crate of older ones is another, see check-kdir.
-oldest=7.3
+oldest=7.2
 
 # The flavour by which Debian has a kernel that is named as in KERNEL=...; sid: its newest kernel, of whatever
 # series, with sid's compilers; debug: built here.

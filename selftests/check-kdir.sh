@@ -43,7 +43,7 @@ echo "TAP version 13"
 echo "1..14"
 fresh
 if PATH=$work/bin sh "$check_kdir" "$kdir"; then result ok "a good tree"; else result "not ok" "a good tree"; fi
-echo 7.3.0 >"$kdir/include/config/kernel.release"
+echo 7.2.0 >"$kdir/include/config/kernel.release"
 if PATH=$work/bin sh "$check_kdir" "$kdir"; then result ok "the oldest kernel"; else result "not ok" "the oldest kernel"; fi
 echo 10.0-rc1 >"$kdir/include/config/kernel.release"
 if PATH=$work/bin sh "$check_kdir" "$kdir"; then result ok "a kernel to come"; else result "not ok" "a kernel to come"; fi
@@ -52,7 +52,7 @@ fresh; rm -r "$kdir"; refused "no tree" "there is no kernel tree in $kdir: insta
 fresh; rm "$kdir/include/generated/autoconf.h"; refused "not prepared" 'is not prepared: run "make modules_prepare"'
 fresh; rm "$kdir/include/config/kernel.release"; refused "no release" 'is not prepared: run "make modules_prepare"'
 fresh; echo 6.12.1 >"$kdir/include/config/kernel.release"; refused "old major" "kernel 6.12.1 in $kdir is too old"
-fresh; echo 7.2.13 >"$kdir/include/config/kernel.release"; refused "old minor" "take 7.3 or newer"
+fresh; echo 7.1.13 >"$kdir/include/config/kernel.release"; refused "old minor" "take 7.2 or newer"
 fresh; echo >"$kdir/include/config/auto.conf"; refused "no Rust" "CONFIG_RUST=y"
 fresh; rm "$kdir/rust/libkernel.rmeta"; refused "no Rust metadata" "Rust metadata of kernel 7.3.4+test is missing"
 fresh; rm "$work/bin/rustc"; refused "no rustc" "rustc is not installed"

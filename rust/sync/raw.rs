@@ -374,9 +374,10 @@ impl RawLock {
         } else {
             0
         };
+        let owners = word + joining * READER;
         // The `Release` pairs with the `Acquire` of who takes the lock next, and passes on what those
         // did who have released it so far.
-        self.word.store(word + joining * READER | waiters, Release);
+        self.word.store(owners | waiters, Release);
         if joining > 0 && observed() {
             events::hands_over(self, turnstile, joining);
         }

@@ -446,7 +446,7 @@ impl pci::Driver for Locks {
         let vectors = pdev.alloc_irq_vectors(1, 1, IrqTypes::default().with(IrqType::Msi))?;
         let registration = lazyirq::register(
             pdev.as_ref(),
-            vectors.index(0)?.into(),
+            vectors.index(0)?,
             Options::new(c"lazyirq_test", Ipl::new(ipl)?),
             Actor(shared.clone()),
         )?;

@@ -5,7 +5,7 @@
 //! For the n-th device, `/sys/kernel/debug/lazyirq_test<n>/` holds
 //!
 //! - `run`: write `<scenario> <rounds>`; each round checks the trace that the scenario leaves. The
-//!   write fails with `EPROTO` if one differs, and reading tells what was expected and what came;
+//!   write fails with `EIO` if one differs, and reading tells what was expected and what came;
 //! - `raise`: write `<mode>`, and one interrupt is raised for it, without waiting for anything;
 //! - `hold`: write `a` or `b`, and the writer holds that mutex until something is written to
 //!   `release`;
@@ -228,7 +228,7 @@ impl Shared {
                 text.extend_from_slice(b" expected, came ", GFP_KERNEL)?;
                 text.extend_from_slice(came.as_bytes(), GFP_KERNEL)?;
                 *self.result.lock() = text;
-                return Err(EPROTO);
+                return Err(EIO);
             }
         }
         text.extend_from_slice(b"ok", GFP_KERNEL)?;
@@ -437,7 +437,7 @@ impl pci::Driver for Test {
             }? Error),
             GFP_KERNEL,
         )?;
-        let irq_type = if module_parameters::intx.value() {
+        let irq_type = if module_parameters::intx.value() != 0 {
             IrqType::Intx
         } else {
             IrqType::Msi
@@ -446,16 +446,16 @@ impl pci::Driver for Test {
         let ipl = Ipl::new(module_parameters::ipl.value())?;
         let registration = lazyirq::register(
             pdev.as_ref(),
-            vectors.index(0)?.into(),
+            vectors.index(0)?,
             Options::new(c"lazyirq_test", ipl).shared(),
             Traced(shared.clone()),
         )?;
 
-        if module_parameters::twice.value() {
+        if module_parameters::twice.value() != 0 {
             // Refused, since this one does not share.
             lazyirq::register(
                 pdev.as_ref(),
-                vectors.index(0)?.into(),
+                vectors.index(0)?,
                 Options::new(c"lazyirq_test", ipl),
                 Traced(shared.clone()),
             )?;
@@ -504,17 +504,17 @@ kernel::module_pci_driver! {
     description: "Selftests of lazyirq, on QEMU's edu device",
     license: "GPL v2",
     params: {
-        intx: bool {
-            default: false,
-            description: "Use INTx instead of MSI",
+        intx: u8 {
+            default: 0,
+            description: "1: use INTx instead of MSI",
         },
         ipl: u8 {
             default: 5,
             description: "Interrupt priority level, 1 to 10",
         },
-        twice: bool {
-            default: false,
-            description: "Register each interrupt twice, which fails",
+        twice: u8 {
+            default: 0,
+            description: "1: register each interrupt twice, which fails",
         },
     },
 }

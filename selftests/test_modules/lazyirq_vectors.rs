@@ -360,14 +360,14 @@ impl Registered {
         let mut registrations = self.registrations.lock();
         registrations.clear();
         for (number, name) in NAMES.into_iter().enumerate() {
-            let ipl = if module_parameters::pairs.value() {
+            let ipl = if module_parameters::pairs.value() != 0 {
                 (number | 1) + 1
             } else {
                 number + 1
             };
             let registration = lazyirq::register(
                 bound,
-                vectors.index(number)?.into(),
+                vectors.index(number)?,
                 Options::new(name, Ipl::new(ipl as u8)?),
                 OnVector {
                     device: self.device.clone(),
@@ -476,9 +476,9 @@ kernel::module_pci_driver! {
     description: "Selftests of lazyirq, on the MSI-X vectors of QEMU's igb device",
     license: "GPL v2",
     params: {
-        pairs: bool {
-            default: false,
-            description: "IPLs 2, 2, 4, 4 to 10, 10 by vector, instead of 1 to 10",
+        pairs: u8 {
+            default: 0,
+            description: "1: IPLs 2, 2, 4, 4 to 10, 10 by vector, instead of 1 to 10",
         },
     },
 }

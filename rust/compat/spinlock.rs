@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A spinlock that turns interrupts off.
+
+use crate::interrupt::LocalInterruptDisabled;
+use core::ptr;
+use kernel::{
+    bindings,
+    ffi::{c_char, c_ulong},
+    sync::lock::{spinlock::SpinLockBackend, Backend, Guard, Lock},
+};
+
+pub type SpinLockIrq<T> = Lock<T, SpinLockIrqBackend>;
+
+pub struct SpinLockIrqBackend;
+
+fn raw(lock: *mut bindings::spinlock_t) -> *mut bindings::raw_spinlock_t {
+    // PREEMPT_RT's spinlock is none.
+    lock.cast()
+}
+
+// SAFETY: It is the kernel's spinlock, and nobody else gets at it while it is held.
+unsafe impl Backend for SpinLockIrqBackend {
+    type State = bindings::spinlock_t;
+    type GuardState = c_ulong;
+
+    unsafe fn init(
+        lock: *mut Self::State,
+        name: *const c_char,
+        key: *mut bindings::lock_class_key,
+    ) {
+        // SAFETY: By the requirement.
+        unsafe { SpinLockBackend::init(lock, name, key) }
+    }
+
+    #[inline]
+    unsafe fn lock(lock: *mut Self::State) -> c_ulong {
+        // SAFETY: By the requirement.
+        unsafe { bindings::_raw_spin_lock_irqsave(raw(lock)) }
+    }
+
+    unsafe fn try_lock(_: *mut Self::State) -> Option<c_ulong> {
+        None
+    }
+
+    #[inline]
+    unsafe fn unlock(lock: *mut Self::State, flags: &c_ulong) {
+        // SAFETY: By the requirement; the flags are what locking it returned.
+        unsafe { bindings::_raw_spin_unlock_irqrestore(raw(lock), *flags) }
+    }
+
+    unsafe fn assert_is_held(lock: *mut Self::State) {
+        // SAFETY: By the requirement.
+        unsafe { SpinLockBackend::assert_is_held(lock) }
+    }
+}
+
+/// In scope by the prelude.
+pub trait LockWith<T> {
+    /// Takes it where interrupts are off already.
+    fn lock_with(&self, off: &LocalInterruptDisabled) -> Guard<'_, T, SpinLockBackend>;
+}
+
+impl<T> LockWith<T> for SpinLockIrq<T> {
+    #[inline]
+    fn lock_with(&self, _: &LocalInterruptDisabled) -> Guard<'_, T, SpinLockBackend> {
+        // SAFETY: The type is laid out by its state, which is the same.
+        unsafe { &*ptr::from_ref(self).cast::<Lock<T, SpinLockBackend>>() }.lock()
+    }
+}
+
+#[macro_export]
+macro_rules! new_spinlock_irq {
+    ($data:expr $(, $name:literal)? $(,)?) => {
+        $crate::sync::SpinLockIrq::new(
+            $data,
+            $crate::optional_name!($($name)?),
+            $crate::static_lock_class!(),
+        )
+    };
+}
