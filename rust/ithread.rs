@@ -12,7 +12,7 @@ use crate::{
     bindings,
     counters::Counter,
     ipl::Ipl,
-    primitive::{fence, Acquire, AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release},
+    primitive::{fence, Acquire, AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release},
     runqueue::RunQueue,
     slot::Head,
 };
@@ -40,8 +40,6 @@ struct Work {
     /// The ithread: null until it has run for the first time, or if there is none.
     thread: AtomicPtr<bindings::task_struct>,
     runnable: RunQueue<Head>,
-    /// It is running one, or has more of them that it has taken from there already.
-    busy: AtomicBool,
     /// So many continuations of this CPU have been taken over, or finished, by others since it last
     /// looked.
     moved: AtomicU32,
@@ -81,8 +79,7 @@ fn cpu(id: u32) -> &'static Cpu {
 /// Is something of `ipl` or above runnable on the CPU? It may be out of date at once.
 pub(crate) fn is_busy(id: u32, ipl: usize) -> bool {
     let mut levels = cpu(id).work.iter().skip(ipl);
-    // In this order: the ithread is busy before it takes what came.
-    levels.any(|work| work.runnable.has_incoming() || work.busy.load(Relaxed))
+    levels.any(|work| work.runnable.is_busy())
 }
 
 /// Queues a continuation on its home CPU and wakes the ithread there; or on another one, if its home
@@ -183,10 +180,8 @@ impl Thread {
 /// See `should_run`.
 unsafe extern "C" fn run<const IPL: usize>(id: u32) {
     let work = &cpu(id).work[IPL];
-    work.busy.store(true, Relaxed);
     // SAFETY: This is the queue's ithread.
-    let Some(head) = (unsafe { work.runnable.pop() }) else {
-        work.busy.store(false, Relaxed);
+    let Some(head) = (unsafe { work.runnable.take() }) else {
         // SAFETY: An ithread, on its CPU.
         unsafe {
             let _off = InterruptsOff::new();
@@ -232,7 +227,7 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
             Boost::end(id, IPL, head);
         }
     }
-    work.busy.store(work.runnable.has_ready(), Relaxed);
+    work.runnable.done();
 }
 
 /// The CPU goes offline.
@@ -297,7 +292,6 @@ impl Ithreads {
                 work: core::array::from_fn(|_| Work {
                     thread: AtomicPtr::new(ptr::null_mut()),
                     runnable: RunQueue::new(),
-                    busy: AtomicBool::new(false),
                     moved: AtomicU32::new(0),
                     switches: Cell::new(0),
                     resumed: Counter::default(),

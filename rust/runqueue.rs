@@ -8,7 +8,9 @@
 //! While its CPU is offline the queue is closed. That is a value of `incoming` as well, so that what
 //! comes at that moment is either found by the ithread when it closes the queue, or turned away.
 
-use crate::primitive::{const_fn, AcqRel, Acquire, AtomicPtr, AtomicU32, Cell, Relaxed, Release};
+use crate::primitive::{
+    const_fn, AcqRel, Acquire, AtomicBool, AtomicPtr, AtomicU32, Cell, Relaxed, Release,
+};
 use core::ptr;
 
 /// What can be in a queue: it has room for the next one.
@@ -23,6 +25,8 @@ pub(crate) trait Link {
 pub(crate) struct RunQueue<T> {
     incoming: AtomicPtr<T>,
     ready: Cell<*mut T>,
+    /// The ithread is at work on one, or has more of them in `ready`.
+    busy: AtomicBool,
     /// The most that the ithread has found here at a time, if it was more than one.
     most: AtomicU32,
 }
@@ -36,6 +40,7 @@ impl<T: Link> RunQueue<T> {
             Self {
                 incoming: AtomicPtr::new(ptr::null_mut()),
                 ready: Cell::new(ptr::null_mut()),
+                busy: AtomicBool::new(false),
                 most: AtomicU32::new(0),
             }
         }
@@ -72,13 +77,40 @@ impl<T: Link> RunQueue<T> {
     }
 
     /// Has the ithread taken more than it has popped? Its question.
-    pub(crate) fn has_ready(&self) -> bool {
+    fn has_ready(&self) -> bool {
         !self.ready.get().is_null()
     }
 
     /// Is something in it that the ithread has not taken? Any context.
-    pub(crate) fn has_incoming(&self) -> bool {
+    fn has_incoming(&self) -> bool {
         !self.is_nothing(self.incoming.load(Acquire))
+    }
+
+    /// Is something in it, or has the ithread not done with it? Any context; it may be out of date at once.
+    pub(crate) fn is_busy(&self) -> bool {
+        // In this order: the ithread is busy before it takes what came.
+        self.has_incoming() || self.busy.load(Relaxed)
+    }
+
+    /// Takes what has waited longest, to work on it: the queue is busy until [`done`](Self::done), if it was
+    /// something.
+    ///
+    /// # Safety
+    ///
+    /// To be called by the queue's ithread alone.
+    pub(crate) unsafe fn take(&self) -> Option<*const T> {
+        self.busy.store(true, Relaxed);
+        // SAFETY: By the requirement.
+        let item = unsafe { self.pop() };
+        if item.is_none() {
+            self.busy.store(false, Relaxed);
+        }
+        item
+    }
+
+    /// What was taken is done. The ithread.
+    pub(crate) fn done(&self) {
+        self.busy.store(self.has_ready(), Relaxed);
     }
 
     fn is_nothing(&self, incoming: *mut T) -> bool {
@@ -103,7 +135,7 @@ impl<T: Link> RunQueue<T> {
     pub(crate) unsafe fn pop(&self) -> Option<*const T> {
         // Nobody else closes it or takes from it between the look and the taking.
         if !self.has_ready() && self.has_incoming() {
-            // Released as well: who finds nothing more sees what the ithread did before (`is_busy`).
+            // Released as well: who finds nothing more sees what the ithread did before (see `is_busy`).
             let newest = self.incoming.swap(ptr::null_mut(), AcqRel);
             // SAFETY: By the type invariant. It was something.
             if unsafe { (*newest).next().get() }.is_null() {

@@ -5,7 +5,7 @@
 use crate::{
     continuation::{Continuation, Pending, Phase},
     lending_model, model,
-    primitive::Cell,
+    primitive::{AtomicU32, Cell, Relaxed},
     runqueue::{Link, RunQueue},
     slot::{Ithread, Slot},
     sync::Lock,
@@ -322,6 +322,28 @@ fn push_and_pop() {
             }
             popped.retain(|&value| value != 3);
             assert_eq!(popped, [1, 2]);
+        });
+    });
+}
+
+/// What is in the queue is not overlooked while the ithread takes it.
+#[test]
+fn push_and_take() {
+    model(3, || {
+        let queue = RunQueue::new();
+        let item = Item::new(1);
+        let taken = AtomicU32::new(0);
+        threads(|t| {
+            t.spawn(|| {
+                // SAFETY: This is the ithread. It is not done with what it takes.
+                if unsafe { queue.take() }.is_some() {
+                    taken.store(1, Relaxed);
+                }
+            });
+            assert!(queue.push(&item));
+            // It orders nothing; with it loom tries all that comes next after the taking, too.
+            taken.load(Relaxed);
+            assert!(queue.is_busy());
         });
     });
 }

@@ -6,8 +6,9 @@
 //! ordered before: so what is used after it was freed is noticed.
 
 pub(crate) use loom::hint::spin_loop;
+// Loom would not tell of a bool that it goes away.
 pub(crate) use loom::sync::atomic::{
-    fence,
+    fence, AtomicBool,
     Ordering::{self, AcqRel, Acquire, Relaxed, Release},
 };
 
