@@ -17,7 +17,7 @@ help:
 	@echo '  run              boot, and show lazyirq at work'
 	@echo '  test             run all tests on a stock kernel, and some on a PREEMPT_RT kernel, on arm64 and on a debug'
 	@echo '                   kernel, which is built first; KERNEL=...: all, on that one; TESTS="a b": these'
-	@echo '  test-all         run all tests on all of these kernels: takes hours'
+	@echo '  test-all         run all tests on each kernel: takes hours; TESTS="a b": these'
 	@echo '  release-check    run and test on a fresh Debian 12 and a fresh Debian 13, with no cache: takes hours'
 	@echo '  bench            count instructions, all mechanisms side by side: build/bench.json; fails if selftests/budget'
 	@echo '                   is exceeded. On the stock kernel, the same with threadirqs and with 1 to 64 CPUs, and the PREEMPT_RT'
@@ -62,7 +62,7 @@ test:
 	@scripts/test $(TESTS)
 
 test-all:
-	@scripts/test-all
+	@scripts/test-all $(TESTS)
 
 release-check:
 	@scripts/release-check
