@@ -14,7 +14,7 @@ drivers := $(patsubst $(src)/%.rs,%,$(wildcard $(src)/*.rs))
 obj-m := $(addsuffix .o,$(drivers))
 # On 7.2 the kernel crate is known by another face.
 crates := --extern lazyirq=$(LAZYIRQ)/liblazyirq.rmeta \
-	$(addprefix --extern kernel=,$(wildcard $(LAZYIRQ)/liblazyirq_compat.rmeta))
+	$(addprefix -Ldependency=$(LAZYIRQ) --extern kernel=,$(wildcard $(LAZYIRQ)/liblazyirq_compat.rmeta))
 $(foreach driver,$(drivers),$(eval RUSTFLAGS_$(driver).o := $(crates)))
 else
 KDIR ?= /lib/modules/$(shell uname -r)/build

@@ -40,7 +40,7 @@ unsafe impl Backend for SpinLockIrqBackend {
     }
 
     unsafe fn try_lock(_: *mut Self::State) -> Option<c_ulong> {
-        None
+        None // Nobody tries.
     }
 
     #[inline]

@@ -17,11 +17,13 @@ struct Uart {
 impl Handler for Uart {
     async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
         let mut last = self.last.lock_irq(irq).await;
+        //~^ ERROR borrowed data escapes outside of method [E0521]
+        //~^^ NOTE `irq` escapes the method body here
         last.take();
         #[cfg(fail)]
         last.replace(irq.device());
-        //~^ ERROR borrowed data escapes outside of method [E0521]
-        //~^^ NOTE `irq` escapes the method body here
+        //~|^ ERROR borrowed data escapes outside of method [E0521]
+        //~|^^ NOTE `irq` escapes the method body here
         IrqReturn::Handled
     }
 }

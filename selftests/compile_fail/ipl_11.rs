@@ -12,7 +12,8 @@ const LEVEL: u8 = 11;
 /// What a driver registers with. Not inlined, so that it is compiled here, as in a driver's probe.
 #[inline(never)]
 pub fn options() -> Options {
-    //~? ERROR evaluation of `lazyirq::Ipl::from_const::<11>::{constant#0}` failed [E0080]
-    //~? NOTE the evaluated program panicked at 'an IPL is 1 to 10'
+    //~? ERROR evaluation [E0080]
+    //~? NOTE an IPL is 1 to 10
+    //~? NOTE evaluation of `lazyirq::Ipl::from_const::<11>::{constant#0}` failed
     Options::new(c"uart", Ipl::from_const::<LEVEL>())
 }

@@ -15,10 +15,12 @@ struct Uart {
 impl Handler for Uart {
     async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
         let mut held = self.held.lock_irq(irq).await;
-        held.take();
-        let _count = self.count.lock_irq(irq).await;
         //~^ ERROR borrowed data escapes outside of method [E0521]
         //~^^ NOTE `irq` escapes the method body here
+        held.take();
+        let _count = self.count.lock_irq(irq).await;
+        //~|^ ERROR borrowed data escapes outside of method [E0521]
+        //~|^^ NOTE `irq` escapes the method body here
         #[cfg(fail)]
         held.replace(_count);
         IrqReturn::Handled

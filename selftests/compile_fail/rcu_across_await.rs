@@ -16,7 +16,7 @@ impl Handler for Uart {
         //~^ ERROR future cannot be sent between threads safely
         {
             let _reading = rcu::read_lock();
-            //~^ NOTE has type `kernel::sync::rcu::Guard` which is not `Send`
+            //~^ NOTE ::sync::rcu::Guard` which is not `Send`
             #[cfg(fail)]
             drop(self.count.lock_irq(irq).await);
             //~^ NOTE await occurs here, with `_reading` maybe used later

@@ -16,7 +16,7 @@ impl Handler for Uart {
         //~^ ERROR future cannot be sent between threads safely
         {
             let mut count = self.count.lock();
-            //~^ NOTE has type `kernel::sync::lock::Guard<'_, u32, SpinLockBackend>` which is not `Send`
+            //~^ NOTE ::sync::lock::Guard<'_, u32, SpinLockBackend>` which is not `Send`
             *count += 1;
             #[cfg(fail)]
             irq.defer().await; //~ NOTE await occurs here, with `mut count` maybe used later

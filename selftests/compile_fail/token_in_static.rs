@@ -17,6 +17,8 @@ impl Handler for Uart {
         let last = last.and(None);
         // SAFETY: Nobody reads it.
         unsafe { LAST = last };
+        //~|^ ERROR lifetime may not live long enough
+        //~|^^ NOTE assignment requires that `'1` must outlive `'static`
         IrqReturn::Handled
     }
 }
