@@ -75,7 +75,7 @@ need_root() {
 	command -v sudo >/dev/null ||
 		die "this needs root, and sudo is not installed: run it as root"
 	local v keep=()
-	for v in http_proxy https_proxy no_proxy LAZYIRQ_MIRROR TIMEOUT SEED LENGTH CPUS; do
+	for v in http_proxy https_proxy no_proxy LAZYIRQ_MIRROR TESTS TIMEOUT SEED LENGTH CPUS; do
 		[ -z "${!v:-}" ] || keep+=("$v=${!v}")
 	done
 	exec sudo env "${keep[@]}" LAZYIRQ_CACHE="$cache" KERNEL="$kernel" \
