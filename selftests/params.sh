@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Bad parameters are refused, with a line in the log, and leave nothing behind.
+# Bad parameters are refused, with a line in the log, and leave nothing behind; good ones do what they say.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 
 ktap_print_header
-ktap_set_plan 12
+ktap_set_plan 13
 expect_log 'is no interrupt priority level'
 expect_log 'lazyirq: .*invalid for parameter'
 expect_log 'probe with driver lazyirq_test failed'
@@ -15,6 +15,9 @@ refused() { ! load "$@" 2>/dev/null && ! loaded "$1"; }
 check "lazyirq latency=perhaps is refused" refused lazyirq latency=perhaps
 check "the log says which parameter is invalid" log_has "perhaps' invalid for parameter .latency"
 check "debugfs has no trace of it" test ! -e $debugfs
+
+measures() { load lazyirq latency=1 && [ "$(cat $debugfs/latency)" = 1 ] && rmmod lazyirq; }
+check "latency=1 measures from the start" measures
 
 load lazyirq
 for ipl in 0 11 255; do
