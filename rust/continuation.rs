@@ -331,9 +331,17 @@ impl Continuation {
         }
     }
 
-    /// 12: the handler is given up, with its line disabled once more. Returns the state before.
-    pub(crate) fn die(&self) -> State {
-        self.update(|state| Some(state.masked().with(Phase::Dead)))
+    /// 12: the handler is given up, with its line disabled by `mask`, unless it is already; `unmask` enables it
+    /// again if it turns out that an interrupt on another CPU was faster. Once is what `is_masked` stands for.
+    pub(crate) fn die(&self, mask: impl FnOnce(), unmask: impl FnOnce()) {
+        let masks = !self.load().is_masked();
+        if masks {
+            mask();
+        }
+        let old = self.update(|state| Some(state.masked().with(Phase::Dead)));
+        if masks && old.is_masked() {
+            unmask();
+        }
     }
 
     /// 6: the ithread takes it from the queue.

@@ -12,7 +12,7 @@ use crate::{
     bindings,
     counters::Counter,
     ipl::Ipl,
-    primitive::{fence, Acquire, AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release},
+    primitive::{AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release},
     runqueue::RunQueue,
     slot::Head,
 };
@@ -218,15 +218,8 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
     unsafe {
         bindings::lazyirq_non_block_end()
     };
-    // Whoever boosts does it with the turnstile of the lock locked, while the lock's word says that somebody
-    // waits. The handler has released it since: with the turnstile locked, or by the word as it was
-    // afterwards. So the boost is seen. It may have come before the continuation was taken over.
-    fence(Acquire);
-    for id in [home, id] {
-        if ptr::eq(cpu(id).work[IPL].boosted_for.load(Relaxed), head) {
-            Boost::end(id, IPL, head);
-        }
-    }
+    // It may have been boosted before it was taken over.
+    Boost::has_run([home, id], IPL, head);
     work.runnable.done();
 }
 

@@ -502,16 +502,7 @@ impl Head {
         // SAFETY: The poll is over, it will not be polled again, and this context ran it.
         unsafe { (self.drop_future)(self) };
         self.started.set(false);
-        let mask = !self.continuation.load().is_masked();
-        if mask {
-            self.mask();
-        }
-        let die = || {
-            if self.continuation.die().is_masked() && mask {
-                // An interrupt on another CPU was faster. Once is what `is_masked` stands for.
-                self.unmask();
-            }
-        };
+        let die = || self.continuation.die(|| self.mask(), || self.unmask());
         if phase == Phase::Idle {
             die();
         } else {

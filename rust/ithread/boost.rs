@@ -3,7 +3,12 @@
 //! Boosts: ithreads that run at a higher priority for the sake of one continuation.
 
 use super::{cpu, Work};
-use crate::{bindings, ipl::Ipl, primitive::Relaxed, slot::Head};
+use crate::{
+    bindings,
+    ipl::Ipl,
+    primitive::{fence, Acquire, Relaxed},
+    slot::Head,
+};
 use core::ptr;
 use kernel::{prelude::*, sync::global_lock};
 
@@ -50,9 +55,25 @@ impl Boost {
         }
     }
 
-    /// The continuation has run.
+    /// An ithread of `ipl` has run the continuation, on one of these CPUs; for its sake the ithread of
+    /// either may have been boosted. Thread, may sleep.
+    ///
+    /// Whoever boosts does it with the turnstile of the lock locked, while the lock's word says that
+    /// somebody waits. The handler has released it since: with the turnstile locked, or by the word as it
+    /// was afterwards. So the boost is seen.
+    #[inline]
+    pub(super) fn has_run(cpus: [u32; 2], ipl: usize, head: *const Head) {
+        fence(Acquire);
+        for id in cpus {
+            if ptr::eq(cpu(id).work[ipl].boosted_for.load(Relaxed), head) {
+                Self::end(id, ipl, head);
+            }
+        }
+    }
+
+    /// The boost for the sake of `head` is over. Thread, may sleep.
     #[cold]
-    pub(super) fn end(id: u32, ipl: usize, head: *const Head) {
+    fn end(id: u32, ipl: usize, head: *const Head) {
         let _boosted = BOOSTED.lock();
         let work = &cpu(id).work[ipl];
         // Not if that thread is about to end.
