@@ -331,15 +331,12 @@ impl Continuation {
         }
     }
 
-    /// 12: the handler is given up, with its line disabled by `mask`, unless it is already; `unmask` enables it
-    /// again if it turns out that an interrupt on another CPU was faster. Once is what `is_masked` stands for.
+    /// 12: the handler is given up, with its line disabled by `mask`. If it has been already, by an interrupt,
+    /// `unmask` takes back what was one time too many.
     pub(crate) fn die(&self, mask: impl FnOnce(), unmask: impl FnOnce()) {
-        let masks = !self.load().is_masked();
-        if masks {
-            mask();
-        }
+        mask();
         let old = self.update(|state| Some(state.masked().with(Phase::Dead)));
-        if masks && old.is_masked() {
+        if old.is_masked() {
             unmask();
         }
     }

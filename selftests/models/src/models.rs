@@ -11,7 +11,7 @@ use crate::{
     sync::Lock,
     threads::threads,
 };
-use std::ptr;
+use std::{future::pending, ptr};
 
 /// A poll returns pending while what it waits for comes: one of the two queues the continuation.
 #[test]
@@ -237,6 +237,22 @@ fn stop_and_level_interrupt() {
             stop(&slot, 1);
             ithread.end();
         });
+    });
+}
+
+/// The handler waits for what nothing ends, and is given up, while an interrupt masks the line: that is masked
+/// once.
+#[test]
+fn die_and_interrupts() {
+    model(2, || {
+        let ithread = &Ithread::new();
+        let slot = Slot::new(ithread, |_| pending());
+        slot.arrived_busy();
+        threads(|t| {
+            t.spawn(|| ithread.run(1));
+            (0..2).for_each(|_| slot.interrupt());
+        });
+        slot.assert_dead();
     });
 }
 

@@ -333,9 +333,8 @@ impl Head {
             // SAFETY: Loom has checked that nobody else is at it.
             unsafe { *future = None };
         });
-        self.mask();
         let (phase, ipl) = (self.continuation.load().phase(), self.ipl());
-        self.continuation.die();
+        self.continuation.die(|| self.mask(), || self.unmask());
         if phase != Phase::Idle {
             self.finish(ipl, None);
         }
@@ -372,6 +371,14 @@ impl Head {
             }
             self.ithread().quiet.wait();
         }
+    }
+
+    /// It is dead, with its line masked once, which `close()` gives back.
+    pub(crate) fn assert_dead(&self) {
+        let state = self.continuation.load();
+        assert_eq!(state.phase(), Phase::Dead);
+        assert!(state.is_masked());
+        assert_eq!(self.masked(), 1, "the line is masked once too often");
     }
 
     /// It is at rest, has been run once for each interrupt that was taken, and can take the next.
