@@ -97,10 +97,18 @@ impl Boost {
         work.boosted_for.load(Relaxed) == Self::left()
     }
 
-    /// The continuation has run, but not in its ithread: that is to end the boost, if there is one for
-    /// its sake. Any context, with preemption off.
+    /// The same of one that was run by another thread, which has preemption off: the ithread on `id` is to
+    /// end the boost.
+    #[inline(always)]
+    pub(super) fn has_run_elsewhere(id: u32, ipl: usize, head: *const Head) {
+        fence(Acquire);
+        if !cpu(id).work[ipl].boosted_for.load(Relaxed).is_null() {
+            Self::leave(id, ipl, head);
+        }
+    }
+
     #[cold]
-    pub(super) fn leave(id: u32, ipl: usize, head: *const Head) {
+    fn leave(id: u32, ipl: usize, head: *const Head) {
         let work = &cpu(id).work[ipl];
         let thread = work.thread.load(Relaxed);
         let left =

@@ -171,9 +171,7 @@ impl Lending {
                 finished(id, ipl);
             }
         }
-        if !cpu(home).work[ipl].boosted_for.load(Relaxed).is_null() {
-            Boost::leave(home, ipl, head);
-        }
+        Boost::has_run_elsewhere(home, ipl, head);
     }
 }
 

@@ -4,12 +4,13 @@
 //! that its bound allows.
 //!
 //! What is checked is the driver core's own source: `continuation.rs`, `runqueue.rs`, `releaser.rs`,
-//! `counters.rs`, `seqcount.rs`, `sync/raw.rs`, `sync/turnstile.rs` and `sync/wait.rs` are compiled
-//! from where they are. What they stand on is
+//! `counters.rs`, `seqcount.rs`, `ithread/boost.rs`, `sync/raw.rs`, `sync/turnstile.rs` and
+//! `sync/wait.rs` are compiled from where they are. What they stand on is
 //! replaced: the atomics and the spinlock (`primitive.rs`) by loom's, slots and interrupt threads
-//! (`slot.rs`), the locks with their data (`sync/lock.rs`) and how one sleeps (`sync/sleeper.rs`) by
-//! what is left of them without a kernel. Nothing is lent here (`sync/lend.rs`),
-//! and nobody looks at the locks (`sync/watch.rs`).
+//! (`slot.rs`, `ithread.rs`), the locks with their data (`sync/lock.rs`) and how one sleeps
+//! (`sync/sleeper.rs`) by what is left of them without a kernel. No thread is lent anything here, and
+//! handlers' ithreads are boosted by a function (`sync/lend.rs`); nobody looks at the locks
+//! (`sync/watch.rs`).
 //!
 //! Loom executes a model again and again: in each order of its threads' atomic operations, with
 //! each value that the C11 memory model lets a load return, and it complains of data that two
@@ -28,6 +29,8 @@ extern crate self as pin_init;
 mod continuation;
 #[path = "../../../rust/counters.rs"]
 mod counters;
+#[path = "../../../rust/ipl.rs"]
+mod ipl;
 #[path = "../../../rust/releaser.rs"]
 mod releaser;
 #[path = "../../../rust/runqueue.rs"]
@@ -35,6 +38,7 @@ mod runqueue;
 #[path = "../../../rust/seqcount.rs"]
 mod seqcount;
 
+mod ithread;
 mod primitive;
 mod slot;
 mod sync;
@@ -83,6 +87,7 @@ pub(crate) mod prelude {
     pub struct Error(&'static str);
 
     pub const EINTR: Error = Error("EINTR");
+    pub const EINVAL: Error = Error("EINVAL");
     pub const EDEADLK: Error = Error("EDEADLK");
 
     pub type Result<T = (), E = Error> = core::result::Result<T, E>;
@@ -110,6 +115,8 @@ mod bindings {
 
     #[allow(non_camel_case_types, reason = "the kernel's name")]
     pub(crate) type irq_desc = crate::slot::Ithread;
+    #[allow(non_camel_case_types, reason = "the kernel's name")]
+    pub(crate) type task_struct = crate::ithread::Task;
 
     std::thread_local! {
         /// Loom's threads take turns in one.
@@ -134,36 +141,25 @@ mod bindings {
         false
     }
 
+    pub(crate) unsafe fn lazyirq_set_fifo(task: *mut task_struct, fifo: u32) {
+        // SAFETY: It is there.
+        unsafe { (*task).fifo.set(fifo) };
+    }
+
+    pub(crate) unsafe fn wake_up_process(task: *mut task_struct) {
+        // SAFETY: It is there.
+        unsafe { (*task).awake.complete() };
+    }
+
     pub(crate) unsafe fn lazyirq_line_wake(line: *mut irq_desc) {
         // SAFETY: It outlives the handlers.
         unsafe { (*line).wake() };
     }
 }
 
-/// Nothing else is unfinished, on the one CPU.
-mod ithread {
-    use crate::slot::Head;
-
-    pub(crate) fn enqueue(head: &Head, _home: u32) {
-        head.enqueue();
-    }
-
-    pub(crate) struct Lending;
-
-    impl Lending {
-        pub(crate) unsafe fn new(_cpu: u32, _head: &Head) -> Self {
-            Self
-        }
-
-        pub(crate) fn end(self) {}
-    }
-
-    pub(crate) unsafe fn is_alone(_cpu: u32, _ipl: usize) -> bool {
-        true
-    }
-
-    pub(crate) fn is_busy(_cpu: u32, _ipl: usize) -> bool {
-        unreachable!()
+mod cpu {
+    pub(crate) fn nr_cpu_ids() -> u32 {
+        1
     }
 }
 

@@ -21,6 +21,29 @@ mod models;
 #[cfg(test)]
 mod order;
 
+#[cfg(test)]
+pub(crate) use lend::boost;
 pub(crate) use lock::Lock;
 pub(crate) use raw::{Holder, Owner};
+#[cfg(test)]
+pub(crate) use sleeper::signal;
 pub(crate) use sleeper::Sleep;
+
+/// A mutex that is a static.
+macro_rules! global_lock {
+    (pub($vis:tt) unsafe(uninit) static $name:ident: Mutex<$data:ty> = $value:expr;) => {
+        loom::lazy_static! {
+            pub($vis) static ref $name: crate::sync::Global<$data> =
+                crate::sync::Global(loom::sync::Mutex::new($value));
+        }
+    };
+}
+pub(crate) use global_lock;
+
+pub(crate) struct Global<T>(pub(crate) loom::sync::Mutex<T>);
+
+impl<T> Global<T> {
+    pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+        self.0.lock().unwrap()
+    }
+}

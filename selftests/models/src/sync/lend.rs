@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Nothing is lent in models.
+//! No thread is lent anything in models.
+
+use crate::{
+    continuation::Phase,
+    ithread::Boost,
+    slot::Head,
+    sync::{raw::Owner, Lock},
+};
 
 #[derive(Clone, Copy)]
 pub(super) enum Loan {}
@@ -8,5 +15,21 @@ pub(super) enum Loan {}
 impl Loan {
     pub(super) fn repay(self) {
         match self {}
+    }
+}
+
+/// The dispatcher has seen that the handler owns the lock, and that somebody waits for it.
+pub(crate) fn boost(lock: &Lock, head: &Head, fifo: u32) {
+    let turnstile = lock.raw.turnstile.lock();
+    if turnstile.is_empty() || lock.raw.owner() != Some(Owner::handler(head)) {
+        return;
+    }
+    let boost = match head.continuation.load().phase() {
+        Phase::Queued | Phase::Running => Boost::new(head, fifo),
+        _ => None,
+    };
+    drop(turnstile);
+    if let Some(boost) = boost {
+        boost.perform();
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn set_priority(priority: u32) {
 
 /// The running thread gets a signal. That it comes before the wait is no loss: it is looked at when
 /// the thread would sleep, and that may be at any time.
-pub(super) fn signal() {
+pub(crate) fn signal() {
     TASK.with(|task| task.signalled.store(true, Relaxed));
 }
 

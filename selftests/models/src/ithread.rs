@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is left of `rust/ithread.rs` without a kernel: one CPU, where nothing else is unfinished, with
+//! an ithread of one IPL, whose priority is set. What it runs is in `slot.rs`.
+
+#[path = "../../../rust/ithread/boost.rs"]
+#[allow(
+    unused_imports,
+    reason = "the kernel's `global_lock` needs the prelude"
+)]
+mod boost;
+
+#[cfg(test)]
+mod models;
+
+use crate::{
+    primitive::{AtomicPtr, Cell, Ordering},
+    slot::Head,
+    sync::Sleep,
+};
+pub(crate) use boost::Boost;
+use std::{ops::Deref, ptr};
+
+pub(crate) fn enqueue(head: &Head, _home: u32) {
+    head.enqueue();
+}
+
+pub(crate) struct Lending;
+
+impl Lending {
+    pub(crate) unsafe fn new(_cpu: u32, _head: &Head) -> Self {
+        Self
+    }
+
+    pub(crate) fn end(self) {}
+}
+
+pub(crate) unsafe fn is_alone(_cpu: u32, _ipl: usize) -> bool {
+    true
+}
+
+pub(crate) fn is_busy(_cpu: u32, _ipl: usize) -> bool {
+    unreachable!()
+}
+
+/// A thread, as the scheduler knows it.
+pub(crate) struct Task {
+    pub(crate) fifo: Cell<u32>,
+    pub(crate) awake: Sleep,
+}
+
+struct Work {
+    thread: AtomicPtr<Task>,
+    boosted_for: BoostedFor,
+}
+
+/// Loom lets a store come between the two halves of another thread's compare-exchange, but not a swap.
+struct BoostedFor(AtomicPtr<Head>);
+
+impl BoostedFor {
+    fn store(&self, head: *mut Head, order: Ordering) {
+        self.0.swap(head, order);
+    }
+}
+
+impl Deref for BoostedFor {
+    type Target = AtomicPtr<Head>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+struct Cpu {
+    /// Of IPL 1, and of none.
+    work: [Work; 2],
+}
+
+// SAFETY: Loom checks what is done with it.
+unsafe impl Sync for Cpu {}
+
+loom::lazy_static! {
+    static ref CPU: Cpu = Cpu {
+        work: std::array::from_fn(|_| Work {
+            thread: AtomicPtr::new(ptr::null_mut()),
+            boosted_for: BoostedFor(AtomicPtr::new(ptr::null_mut())),
+        }),
+    };
+}
+
+fn cpu(_id: u32) -> &'static Cpu {
+    &CPU
+}
