@@ -141,3 +141,16 @@ remove_tree() {
 }
 
 hash_of() { sha256sum | cut -c1-12; }
+
+# Boots a machine with the caller's function boot, and again, twice at most, while that leaves it not $up. Its kernel's
+# log is $log.
+boot_sound() {
+	local n
+	for n in 1 2 3; do
+		boot "$@"
+		[ -z "$up" ] || return 0
+		mv "$log" "$log.lost-$n"
+		say "the machine was lost while it booted, with nothing loaded yet, kernel log: $(host_path "$log.lost-$n")"
+	done
+	die "it was lost each time that it was booted"
+}
