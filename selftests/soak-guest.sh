@@ -39,7 +39,11 @@ insmod lazyirq.ko stall_ms=60000 && insmod lazyirq_sim.ko && insmod lazyirq_neig
 bind 5.1 threaded || fail "5.1 cannot be bound"
 for device in $always $now_and_then; do bind "$device" soak || fail "$device cannot be bound"; done
 cpus=$(ls -d /sys/devices/system/cpu/cpu[0-9]* | wc -l)
-irqs=$(sed -n 's/^irq //p' $sim/line*)
+# A thread that is on its way to a CPU that goes offline at that moment is left behind, and on PREEMPT_RT the kernel
+# warns of that when the handler, which is one of its forced ones there, is done: line 5 stays where it is.
+lines="0 1 2 3 4 5 6 7"
+! grep -q PREEMPT_RT /proc/version || lines="0 1 2 3 4 6 7"
+irqs=$(for line in $lines; do sed -n 's/^irq //p' $sim/line"$line"; done)
 
 hotplug() {
 	begin 1
