@@ -45,7 +45,7 @@ fn pending_and_wake() {
 }
 
 /// A handler that changes what the lock guards.
-fn writing<'a>(lock: &'a Lock, ithread: &'a Ithread) -> Slot<'a> {
+pub(crate) fn writing<'a>(lock: &'a Lock, ithread: &'a Ithread) -> Slot<'a> {
     Slot::new(ithread, move |irq| async move {
         lock.write_irq(irq).await.change();
     })

@@ -6,6 +6,7 @@ use super::{cpu, Boost, Task};
 use crate::{
     ipl::Ipl,
     model,
+    models::writing,
     primitive::{Acquire, AtomicBool, Cell, Relaxed, Release},
     slot::{Ithread, Slot},
     sync::{boost, signal, Lock, Sleep},
@@ -42,6 +43,11 @@ impl Task {
     }
 }
 
+fn wait_and_give_up(lock: &Lock) {
+    signal();
+    let _ = lock.write_interruptible();
+}
+
 /// An ithread runs a handler that has a lock, and is boosted for the sake of one who waits for that, and
 /// who may have given up: in the end it has its own priority.
 #[test]
@@ -49,19 +55,14 @@ fn boost_and_run() {
     model(3, || {
         let (lock, ithread, task) = (&Lock::new(), &Ithread::new(), &task());
         task.begin();
-        let slot = Slot::new(ithread, |irq| async move {
-            lock.write_irq(irq).await.change();
-        });
+        let slot = writing(lock, ithread);
         slot.arrived_busy();
         threads(|t| {
             t.spawn(|| {
                 ithread.run(1);
                 Boost::has_run([0, 0], 1, &*slot);
             });
-            t.spawn(|| {
-                signal();
-                let _ = lock.write_interruptible();
-            });
+            t.spawn(|| wait_and_give_up(lock));
             t.spawn(|| boost(lock, &slot, HIGHER));
         });
         task.assert_own();
@@ -75,9 +76,7 @@ fn boost_and_run_elsewhere() {
         let (lock, ithread, task) = (&Lock::new(), &Ithread::new(), &task());
         let over = AtomicBool::new(false);
         task.begin();
-        let slot = Slot::new(ithread, |irq| async move {
-            lock.write_irq(irq).await.change();
-        });
+        let slot = writing(lock, ithread);
         slot.arrived_busy();
         threads(|t| {
             t.spawn(|| {
@@ -87,10 +86,7 @@ fn boost_and_run_elsewhere() {
                 }
                 Boost::end_left(0, 1);
             });
-            t.spawn(|| {
-                signal();
-                let _ = lock.write_interruptible();
-            });
+            t.spawn(|| wait_and_give_up(lock));
             t.spawn(|| boost(lock, &slot, HIGHER));
             ithread.run(1);
             Boost::has_run_elsewhere(0, 1, &*slot);
