@@ -233,7 +233,8 @@ impl Run<'_> {
         self.burst("burst-1", 1, &lock)?;
         self.burst("burst-8", 8, &lock)?;
         self.burst("burst-64", 64, &lock)?;
-        self.behind_hog(&lock)
+        self.behind_hog(&lock)?;
+        self.under_load()
     }
 }
 

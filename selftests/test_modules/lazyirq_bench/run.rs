@@ -8,6 +8,7 @@
 use crate::{
     alarm::Alarm,
     registers::{now, work, work_for},
+    witness::Attributes,
     Shared,
 };
 use kernel::{bindings, prelude::*, time::Delta};
@@ -157,6 +158,19 @@ impl Run<'_> {
             let done = self.shared.take_done();
             self.shared.witness.waited();
             [done - start]
+        })
+    }
+
+    /// From the raise to the handler's end, if it interrupts a real-time thread, above all threads of interrupts,
+    /// that works on for ten milliseconds.
+    pub(crate) fn under_load(&self) -> Result {
+        self.measure("load-10ms", ["done"], self.rounds.min(5), || {
+            Attributes::fifo(90).apply();
+            let start = now();
+            self.shared.registers.raise();
+            work_for(start, 10_000_000);
+            Attributes::NORMAL.apply();
+            [self.shared.take_done() - start]
         })
     }
 

@@ -56,7 +56,7 @@ impl Witness {
 
 /// `struct sched_attr`, which the kernel crate knows by name only, as far as it was in its first version.
 #[repr(C)]
-struct Attributes {
+pub(crate) struct Attributes {
     size: u32,
     policy: u32,
     flags: u64,
@@ -66,10 +66,16 @@ struct Attributes {
 }
 
 impl Attributes {
-    const fn fifo(priority: u32) -> Self {
+    pub(crate) const NORMAL: Self = Self::new(bindings::SCHED_NORMAL, 0);
+
+    pub(crate) const fn fifo(priority: u32) -> Self {
+        Self::new(bindings::SCHED_FIFO, priority)
+    }
+
+    const fn new(policy: u32, priority: u32) -> Self {
         Self {
             size: core::mem::size_of::<Self>() as u32,
-            policy: bindings::SCHED_FIFO,
+            policy,
             flags: 0,
             nice: 0,
             priority,
@@ -78,7 +84,7 @@ impl Attributes {
     }
 
     /// To the running thread.
-    fn apply(&self) {
+    pub(crate) fn apply(&self) {
         // The kernel reads all that it knows.
         let mut whole = [0u64; 16];
         // SAFETY: It is long enough, and the running thread is there.
