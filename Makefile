@@ -49,7 +49,7 @@ rust-analyzer: modules
 	@scripts/rust-analyzer '$(KDIR)'
 
 clean:
-	@rm -rf build rust-project.json
+	@rm -rf build rust-project.json tools/lazyirqstat/target
 	@if [ -e '$(KDIR)/Makefile' ]; then $(MAKE) -C '$(KDIR)' M='$(CURDIR)' clean; fi
 
 setup:

@@ -8,7 +8,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$top/selftests/checks.sh"
 
-plan 5
+plan 6
 export LAZYIRQ_CACHE=$cache
 run=$(this_kernel)
 bench() { "$scripts/bench" "$run" 2>&1 | sed 's/^/# /'; }
@@ -43,9 +43,10 @@ assert len(open("/src/build/bench.csv").readlines()) == len(bench["records"]) + 
 }
 check "the records are there, and count the context switches" records
 cut_off() {
-	head -n 20 "$logs/bench-$run.txt" >"$logs/bench-cut.txt"
+	head -n "$1" "$logs/bench-$run.txt" >"$logs/bench-cut.txt"
 	! "$scripts/in-root" python3 /src/tools/bench --out /tmp/bench "$run=/cache/logs/bench-cut.txt" >"$said" 2>&1 &&
 		grep -q 'the run was cut off' "$said"
 }
-check "a run that was cut off is refused" cut_off
+check "a run that was cut off is refused" cut_off 20
+check "so is one whose second boot was" cut_off -3
 exit $bad

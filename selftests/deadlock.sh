@@ -12,7 +12,7 @@ expect_log 'Call [Tt]race:'
 expect_log 'WARNING: possible (recursive|circular) locking'
 
 said() {
-	dmesg | sed -n "/lazyirq-mark deadlock\$/,\$p" | grep -cE "lazyirq: $1" | grep -qx "${2:-1}" && return
+	messages | grep -cE "lazyirq: $1" | grep -qx "${2:-1}" && return
 	ktap_print_msg "the log does not say so ${2:-1} times"
 	return 1
 }

@@ -44,8 +44,10 @@ check "as JSON, with all that debugfs has" sorted
 locks() { lazyirqstat -b lock >$out && grep -qE '^lock a +40 +0 +10 +10 ' $out; }
 check "the locks" locks
 threads() {
-	lazyirqstat -b thread >$out && [ "$(wc -l <$out)" = "$(wc -l <$debugfs/ithreads)" ] &&
-		! awk 'NR > 1 { print $3 }' $out | xargs ps -o comm= -p | grep -v '^lazyirq'
+	local threads
+	threads=$(($(wc -l <$debugfs/ithreads) - 1))
+	lazyirqstat -b thread >$out && [ $threads -gt 0 ] && [ "$(wc -l <$out)" = $((threads + 1)) ] &&
+		[ "$(awk 'NR > 1 { print $3 }' $out | xargs ps -o comm= -p | grep -c '^lazyirq')" = $threads ]
 }
 check "the interrupt threads" threads
 

@@ -41,6 +41,9 @@ check() {
 	if "$@"; then ktap_test_pass "$what"; else ktap_test_fail "$what"; fi
 }
 
+# Kernel messages since the test began.
+messages() { dmesg | sed -n "/$LAZYIRQ_MARK\$/,\$p"; }
+
 # A kernel message this test provokes on purpose (extended regex); any other
 # warning fails the test.
 expect_log() { echo "$1" >>"$LAZYIRQ_EXPECT"; }

@@ -10,7 +10,7 @@ expect_log 'is no interrupt priority level'
 expect_log 'lazyirq: .*invalid for parameter'
 expect_log 'probe with driver lazyirq_test failed'
 
-log_has() { dmesg | sed -n '/lazyirq-mark params$/,$p' | grep -q "$1"; }
+log_has() { messages | grep -q "$1"; }
 refused() { ! load "$@" 2>/dev/null && ! loaded "$1"; }
 check "lazyirq latency=perhaps is refused" refused lazyirq latency=perhaps
 check "the log says which parameter is invalid" log_has "perhaps' invalid for parameter .latency"

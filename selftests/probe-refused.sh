@@ -13,7 +13,7 @@ expect_log 'probe with driver lazyirq_test failed'
 # The kernel's own report of a line that is not shared, if it was built with DEBUG_SHIRQ.
 expect_log 'Call [Tt]race:'
 
-log_has() { dmesg | sed -n '/lazyirq-mark probe-refused$/,$p' | grep -qE "$1"; }
+log_has() { messages | grep -qE "$1"; }
 nothing_left() {
 	! pgrep '^lazyirq[0-9]+/' >/dev/null && [ -z "$(irqs)" ] && [ ! -e ${test_debugfs}0 ] &&
 		! grep lazyirq_test /proc/interrupts
@@ -46,7 +46,7 @@ for room in 0 1; do
 		return 1
 	}
 	check "room for $room interrupt threads: the device cannot be bound" refused
-	said() { [ "$(dmesg | grep -c 'lazyirq: no interrupt threads for IPL 5: error -11')" -gt $room ]; }
+	said() { [ "$(messages | grep -c 'lazyirq: no interrupt threads for IPL 5: error -11')" -gt $room ]; }
 	check "room for $room interrupt threads: the log says why" said
 	check "room for $room interrupt threads: nothing is left behind" nothing_left
 done

@@ -14,15 +14,19 @@ cd /sys/kernel/debug || exit
 export KO KTAP_HELPERS LAZYIRQ_EXPECT=/tmp/lazyirq-expect
 fault() { echo "# test-fault $*"; }
 
-# Kernel messages from the last mark on.
-mark() { echo "lazyirq-mark $1" >/dev/kmsg; }
-since() { dmesg | sed -n "/lazyirq-mark $1\$/,\$p"; }
+# Kernel messages from a test's mark on.
+mark() {
+	export LAZYIRQ_MARK="lazyirq-mark $1"
+	echo "$LAZYIRQ_MARK" >/dev/kmsg
+}
+since() { dmesg | sed -n "/$LAZYIRQ_MARK\$/,\$p"; }
 
-# check_kernel NAME: what the kernel says about the test just run.
+# What the kernel says about the test just run.
 check_kernel() {
 	local allow=() taint expected=0
 	mapfile -t allow < <(sed 's/^/--allow\n/' "$LAZYIRQ_EXPECT" 2>/dev/null)
-	since "$1" >/tmp/lazyirq-log
+	since >/tmp/lazyirq-log
+	[ -s /tmp/lazyirq-log ] || fault "its kernel messages are gone: the log is too short for them"
 	taint=$(cat /proc/sys/kernel/tainted)
 	[ ! -e "$LAZYIRQ_EXPECT-taint" ] || expected=$(<"$LAZYIRQ_EXPECT-taint")
 	# Taint stays: a test answers for the bits that are new with it.
@@ -59,6 +63,7 @@ boot=$("$here/../scripts/check-log" --name "boot" \
 	--taint-is "$(cat /proc/sys/kernel/tainted)" /tmp/lazyirq-log) || boot_bad=yes
 
 # A name may have @ithread behind it: with resume=ithread.
+number=0
 for name in "$@"; do
 	echo "# test-begin ${PREFIX:-}$name"
 	export RESUME=releaser
@@ -66,13 +71,13 @@ for name in "$@"; do
 	[ -z "${boot_bad:-}" ] || { fault "${boot//$'\n'/ }"; boot_bad=; }
 	rm -f "$LAZYIRQ_EXPECT" "$LAZYIRQ_EXPECT-taint"
 	taint_before=$(cat /proc/sys/kernel/tainted)
-	mark "$name"
+	mark "$((number += 1)) $name"
 	t0=$SECONDS
 	timeout -k 5 "$timeout" bash "$here/${name%@*}.sh" 2>&1
 	rc=$?
 	[ $rc -ne 124 ] && [ $rc -ne 137 ] || fault "was not done after $timeout s"
 	unload_all
-	check_kernel "$name"
+	check_kernel
 	echo "# took $((SECONDS - t0)) s"
 	echo "# test-end ${PREFIX:-}$name $rc"
 done

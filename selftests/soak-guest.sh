@@ -60,24 +60,29 @@ hotplug() {
 # A CPU that is offline at the moment is refused.
 affinity() {
 	begin 2
+	moved=
 	while [ -e $going ]; do
 		for irq in $irqs; do
 			choose "$cpus"
-			echo $((1 << random)) >/proc/irq/"$irq"/smp_affinity
+			echo $((1 << random)) >/proc/irq/"$irq"/smp_affinity && moved=yes
 		done 2>/dev/null
 		pause 5
 	done
+	[ -n "$moved" ] || fail "no interrupt was moved"
 }
 
+# Those that are just going away have none.
 ipl() {
 	begin 3
+	changed=
 	while [ -e $going ]; do
 		for file in $debugfs/lazyirq/*/ipl; do
 			choose 10
-			echo $((random + 1)) >"$file"
+			echo $((random + 1)) >"$file" && changed=yes
 		done 2>/dev/null
 		pause 50
 	done
+	[ -n "$changed" ] || fail "no IPL was changed"
 }
 
 rebind() {

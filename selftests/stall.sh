@@ -17,7 +17,7 @@ new() {
 	echo "stall-part $part" >/dev/kmsg
 	reset
 }
-log() { dmesg | sed -n "/stall-part $part\$/,\$p"; }
+log() { messages | sed -n "/stall-part $part\$/,\$p"; }
 said() { [ "$(log | grep -cE "lazyirq: $1")" = "${2:-1}" ]; }
 # soon REGEX: it is said, within ten seconds, and once.
 soon() {

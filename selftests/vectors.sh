@@ -135,9 +135,6 @@ settled() {
 	done
 }
 
-# Where the device is bound and unbound.
-vectors_driver=/sys/bus/pci/drivers/lazyirq_vectors
-
 # In the background, until end_load: vectors 1, 4 and 7 and both edu devices (the sample driver's, with
 # level lines) are raised again and again, by threads that hold the mutexes meanwhile. Each interrupt
 # is answered before the next of its device, or the load ends in an error.

@@ -22,7 +22,7 @@ impl Handler for Uart {
     async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
         //~^ ERROR future cannot be sent between threads safely
         drop(self.data.lock_irq(irq).await);
-        //~^ NOTE await occurs here on type `LockIrq<'_, *mut u32, 
+        //~^ NOTE await occurs here on type `LockIrq<'_, *mut u32,
         IrqReturn::Handled
     }
 }

@@ -4,7 +4,7 @@
 usage: bench --out DIR [--budget FILE] [--history FILE] [--host KEY=VALUE]... KERNEL=INPUT...
 
 Each INPUT has lines "figure MECHANISM VECTOR CASE POINT min N p50 N max N rounds N switches N", or "switches -",
-and a last line "bench-end". Writes DIR/bench.json, bench.csv and bench.svg, and prints the table. With --budget, each of
+and for each boot a first line, the kernel's release, and a last line "bench-end". Writes DIR/bench.json, bench.csv and bench.svg, and prints the table. With --budget, each of
 that file's lines "KERNEL MECHANISM VECTOR CASE POINT LIMIT" has to hold for the minimum, where KERNEL was
 measured. LIMIT is a number, FACTOR*MECHANISM or NUMBER+MECHANISM, for so many times another mechanism's minimum,
 or so much more; with a > before it the minimum has to be at least that. With --history a row is added to the
@@ -38,8 +38,8 @@ class Bad(Exception):
 def read(kernel, path):
     """The records of one kernel."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    if "bench-end" not in lines:
-        raise Bad(f"{path}: the run was cut off or failed: there is no line bench-end")
+    if not lines or lines.count("bench-end") != lines.count(lines[0]):
+        raise Bad(f"{path}: the run was cut off or failed: a boot has no line bench-end")
     records = []
     for number, line in enumerate(lines, 1):
         if not line.startswith("figure "):

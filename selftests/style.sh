@@ -1,0 +1,23 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# where: host native (builds in the toolchain root)
+# Rust sources are formatted as the kernel's are, and clippy, with the kernel's settings, has nothing to say.
+set -uo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/scripts/lib.sh"
+. "$scripts/ready.sh"
+. "$top/selftests/checks.sh"
+
+plan 2
+formatted() {
+	quietly "$scripts/in-root" sh -c 'find rust samples selftests tools -name "*.rs" -not -path "*/target/*" |
+		xargs rustfmt --check --edition 2021 --config-path /kernel/source/.rustfmt.toml'
+}
+check "rustfmt changes nothing" formatted
+clippy() {
+	quietly "$scripts/in-root" sh -c 'read -r toolchain </kernel/toolchain; out=$(mktemp -d /cache/clippy.XXXX); trap "rm -rf $out" EXIT
+		make -C /kernel/build M=/src MO=$out $toolchain -j$(nproc) LAZYIRQ_TESTS=y CLIPPY=1 modules' &&
+		! grep -A8 -E '^(warning|error)' "$said"
+}
+check "clippy has nothing to say" clippy
+exit $bad
