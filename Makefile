@@ -29,7 +29,8 @@ help:
 	@echo '                   LENGTH=5 seconds, CPUS=2'
 	@echo '  distclean        clean, and remove the cache'
 	@echo 'KERNEL=stock, rt, cloud, arm64, sid or debug says which kernel that is, stock by default'
-	@echo 'Other variables: KDIR, TESTS, SEED, LAZYIRQ_CACHE, LAZYIRQ_MIRROR, KERNEL_SERIES'
+	@echo 'Other variables: KDIR, INSTALL_MOD_PATH, TESTS, SEED, TIMEOUT (seconds for a virtual machine), LAZYIRQ_CACHE,'
+	@echo '                 LAZYIRQ_MIRROR, KERNEL_SERIES'
 
 modules:
 	@sh scripts/check-kdir '$(KDIR)'

@@ -55,13 +55,14 @@ void lazyirq_irq_on(void);
 
 struct task_struct **lazyirq_ithread_store(unsigned int ipl);
 int lazyirq_set_fifo(struct task_struct *task, unsigned int priority);
+void lazyirq_ithreads_fifo(unsigned int ipl, unsigned int priority);
 unsigned long lazyirq_switches(void);
 void lazyirq_non_block_start(void);
 void lazyirq_non_block_end(void);
 
 unsigned long lazyirq_raw_spin_lock(raw_spinlock_t *lock);
 void lazyirq_raw_spin_unlock(raw_spinlock_t *lock, unsigned long flags);
-extern struct lock_class_key lazyirq_spin_classes[2];
+extern struct lock_class_key lazyirq_spin_classes[3];
 extern const char lazyirq_spin_name[17];
 
 /* So many locks of a handler are known to lockdep at a time. */
@@ -71,8 +72,8 @@ void lazyirq_lockdep_acquire(struct lockdep_map *map, bool shared, bool trying);
 void lazyirq_lockdep_release(struct lockdep_map *map);
 void lazyirq_lockdep_handler(struct lockdep_map **held, struct lockdep_map *map, bool shared);
 
-/* Above all interrupt threads, to dispatch what is lent to whom. */
-#define LAZYIRQ_DISPATCH_FIFO 61
+/* Above all who may wait for a lock: of those who dispatch what is lent to whom, and of threads that are to end. */
+#define LAZYIRQ_HIGHEST_FIFO 99
 
 int lazyirq_lending_start(void);
 void lazyirq_lending_stop(void);
@@ -97,11 +98,16 @@ bool lazyirq_is_wanted(void);
 
 bool lazyirq_line_is_level(unsigned int irq);
 void lazyirq_mask_at_once(unsigned int irq);
+bool lazyirq_line_is_slow(unsigned int irq);
 bool lazyirq_line_in_use(unsigned int irq);
 unsigned int lazyirq_line_cpu(unsigned int irq);
 size_t lazyirq_thread_memory(void);
 
-struct irq_desc *lazyirq_line(unsigned int irq);
+struct irq_desc *lazyirq_line_get(unsigned int irq);
+void lazyirq_line_put(struct irq_desc *line);
+bool lazyirq_line_is_there(struct irq_desc *line);
+void lazyirq_line_await(struct irq_desc *line);
+void lazyirq_line_unmask(struct irq_desc *line);
 unsigned int lazyirq_line_busy(struct irq_desc *line);
 bool lazyirq_line_idle(struct irq_desc *line);
 void lazyirq_line_wake(struct irq_desc *line);

@@ -8,7 +8,7 @@
 //!
 //! ```text
 //! interrupts = lazy + blocked + deferred + held + remembered + refused + threaded
-//! blocked + deferred + held + remembered = resumed + unfinished + illegal off the lazy path
+//! blocked + deferred + held + remembered = resumed + unfinished + illegal
 //! ```
 
 use crate::{
@@ -102,7 +102,7 @@ macro_rules! counters {
 counters! {
     /// Handlers that were done in the lazy path.
     lazy,
-    /// Handlers that left the lazy path waiting for a lock.
+    /// Handlers that left the lazy path waiting for a lock, or for what nothing would ever end.
     blocked,
     /// Handlers that left the lazy path by `defer()`.
     deferred,

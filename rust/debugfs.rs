@@ -10,7 +10,7 @@ use kernel::{
     debugfs::{Dir, File},
     fmt,
     prelude::*,
-    str::{kstrtobool, CString},
+    str::CString,
     sync::global_lock,
     uaccess::UserSliceReader,
 };
@@ -393,11 +393,14 @@ fn show_latency(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 fn set_latency(_: &(), reader: &mut UserSliceReader) -> Result {
-    let mut buffer = [0; 16];
-    let on = written(reader, &mut buffer)
-        .and_then(|text| kstrtobool(&CString::try_from_fmt(fmt!("{text}"))?));
-    let on =
-        on.inspect_err(|_| pr_err!("debugfs: latency is switched by 1 and 0, nothing else\n"))?;
+    let on = match written(reader, &mut [0; 16]) {
+        Ok("0") => false,
+        Ok("1") => true,
+        _ => {
+            pr_err!("debugfs: latency is switched by 1 and 0, nothing else\n");
+            return Err(EINVAL);
+        }
+    };
     let list = LIST.lock();
     if on && !observe::measuring() {
         let mut rows = list.rows.iter();

@@ -26,8 +26,8 @@ use kernel::{
 /// all of it has to be fit for hard-IRQ context: no sleeping call, no sleeping allocation. What it
 /// shares with hard-IRQ code under a spinlock needs one that turns interrupts off.
 ///
-/// It may await [`Mutex::lock_irq`](crate::Mutex::lock_irq) and [`Interrupt::defer`], and nothing
-/// else: a wait that nothing of lazyirq's will end is reported, and the interrupt is shut down.
+/// It may await [`Mutex::lock_irq`](crate::Mutex::lock_irq), [`RwLock::read_irq`](crate::RwLock::read_irq) and
+/// [`write_irq`](crate::RwLock::write_irq), and [`Interrupt::defer`], and nothing else: a wait that nothing of lazyirq's will end is reported, and the interrupt is shut down.
 ///
 /// The future is `Send`, so what must not be held across a block (a spinlock's guard, an RCU read
 /// section) does not compile if it is.
@@ -54,8 +54,8 @@ use kernel::{
 pub trait Handler: Send + Sync + 'static {
     /// Handles one interrupt. Written as `async fn`.
     ///
-    /// It returns [`IrqReturn::None`] if the device did not interrupt. If it has blocked by then,
-    /// the kernel was told "handled" already, and the late answer is only counted.
+    /// It returns [`IrqReturn::None`] if the device did not interrupt. If it has blocked by then, the kernel was told
+    /// "handled" already; it is told "not handled" for a later interrupt of the line that blocks, in its place.
     fn handle(&self, irq: Interrupt<'_>) -> impl Future<Output = IrqReturn> + Send;
 }
 

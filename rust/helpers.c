@@ -116,6 +116,20 @@ int lazyirq_set_fifo(struct task_struct *task, unsigned int priority)
 	return sched_setattr_nocheck(task, &attr);
 }
 
+/* All threads of an IPL, which do not end meanwhile. Thread, may sleep. */
+void lazyirq_ithreads_fifo(unsigned int ipl, unsigned int priority)
+{
+	unsigned int cpu;
+
+	guard(cpus_read_lock)();
+	for_each_possible_cpu(cpu) {
+		struct task_struct *task = per_cpu(lazyirq_ithreads[ipl], cpu);
+
+		if (task)
+			lazyirq_set_fifo(task, priority);
+	}
+}
+
 /* How often the calling thread has been switched out so far. */
 unsigned long lazyirq_switches(void)
 {
@@ -134,7 +148,7 @@ void lazyirq_non_block_end(void)
 
 const char lazyirq_spin_name[] = "lazyirq internal";
 EXPORT_SYMBOL_GPL(lazyirq_spin_name);
-struct lock_class_key lazyirq_spin_classes[2];
+struct lock_class_key lazyirq_spin_classes[3];
 EXPORT_SYMBOL_GPL(lazyirq_spin_classes);
 
 unsigned long lazyirq_raw_spin_lock(raw_spinlock_t *lock)
@@ -166,6 +180,17 @@ bool lazyirq_line_is_level(unsigned int irq)
 void lazyirq_mask_at_once(unsigned int irq)
 {
 	irq_set_status_flags(irq, IRQ_DISABLE_UNLAZY);
+}
+
+/*
+ * Is masking it something that sleeps, since its controller is behind a bus that does? A handler's line is
+ * masked in hard-IRQ context.
+ */
+bool lazyirq_line_is_slow(unsigned int irq)
+{
+	struct irq_chip *chip = irq_get_chip(irq);
+
+	return chip && chip->irq_bus_lock;
 }
 
 /* Has the line a handler, now that one of its handlers is gone? */
@@ -203,11 +228,46 @@ size_t lazyirq_thread_memory(void)
  * An unfinished handler counts among its line's running threads. So whatever waits until these are
  * done (synchronize_irq(), and with it disable_irq(), free_irq() and suspending) waits for it too.
  */
-struct irq_desc *lazyirq_line(unsigned int irq)
+static struct irq_desc *find_line(unsigned int irq)
 {
 	struct irq_data *data = irq_get_irq_data(irq);
 
 	return data ? irq_data_to_desc(data) : NULL;
+}
+
+/* It is to be put when it is not used any more: a driver may have its vectors freed before. */
+struct irq_desc *lazyirq_line_get(unsigned int irq)
+{
+	struct irq_desc *line;
+
+	guard(rcu)();
+	line = find_line(irq);
+	return line && kobject_get_unless_zero(&line->kobj) ? line : NULL;
+}
+
+void lazyirq_line_put(struct irq_desc *line)
+{
+	if (line)
+		kobject_put(&line->kobj);
+}
+
+/* Has it still its number? */
+bool lazyirq_line_is_there(struct irq_desc *line)
+{
+	return find_line(irq_desc_get_irq(line)) == line;
+}
+
+/* Waits for unfinished handlers. Thread, may sleep. */
+void lazyirq_line_await(struct irq_desc *line)
+{
+	wait_event(line->wait_for_threads, !atomic_read(&line->threads_active));
+}
+
+/* Undoes a disable_irq_nosync(). */
+void lazyirq_line_unmask(struct irq_desc *line)
+{
+	if (lazyirq_line_is_there(line))
+		enable_irq(irq_desc_get_irq(line));
 }
 
 /* Returns the CPU, since each call is one too many on the way of a handler that blocks. Hard IRQ. */

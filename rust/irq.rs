@@ -4,6 +4,7 @@
 
 use crate::{
     bindings,
+    debugfs::Listed,
     handler::{Handler, Interrupt},
     ipl::Ipl,
     line::Line,
@@ -70,7 +71,8 @@ impl Options {
 /// the handler any more, and an unfinished run of it has been finished. So it must not be dropped
 /// by someone who holds a lock that the handler takes, nor in the handler.
 pub struct Registration<H: Handler> {
-    // Before the slot that it is for.
+    // Dropped in this order: what is shown is shown of a requested line, which needs its slot.
+    _listed: Listed,
     line: Line,
     slot: OwnedSlot<H>,
 }
@@ -88,7 +90,8 @@ pub struct Registration<H: Handler> {
 /// # Errors
 ///
 /// What the kernel answers to the request of the interrupt (`EBUSY` if it is taken, `EINVAL` if
-/// it does not exist), `ENOMEM`, or the handler's own initialiser's error. Nothing is left behind.
+/// it does not exist), `EAGAIN` if there can be no more interrupt threads, `ENOMEM`, or the handler's own
+/// initialiser's error. Nothing is left behind.
 ///
 /// # Examples
 ///
@@ -154,7 +157,16 @@ impl<H: Handler> Registration<H> {
         let slot = OwnedSlot::new::<F, M>(slot);
         // SAFETY: The slot is dropped after the line.
         let line = unsafe { Line::request(slot.head, options) }?;
-        Ok(Self { line, slot })
+        // SAFETY: The head is in the slot, and this is dropped before it.
+        let listed = unsafe {
+            let head = slot.head.as_ref();
+            Listed::new(&head.stats, Some(head))
+        }?;
+        Ok(Self {
+            _listed: listed,
+            line,
+            slot,
+        })
     }
 
     /// Waits until the handler is neither running nor unfinished: an interrupt that was taken
@@ -240,7 +252,7 @@ unsafe fn drop_future<H, F, M>(head: *const Head) {
     unsafe { (*(*head.cast::<Slot<H, F, M>>()).future.get()).assume_init_drop() };
 }
 
-/// The hard-IRQ entry. The ithread comes here too, with [`RESUME`] for the IRQ, so that the
+/// The hard-IRQ entry. Who resumes a handler comes here too, with [`RESUME`] for the IRQ, so that the
 /// handler's code is there once, inlined. The lazy path does not ask who calls: what an idle word rules out is
 /// asked where it is not idle.
 ///

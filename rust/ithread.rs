@@ -27,6 +27,7 @@ mod threads;
 mod unfinished;
 
 pub(crate) use boost::Boost;
+use boost::Boosted;
 pub(crate) use threads::{each, reset, Ithread, Users};
 pub(crate) use unfinished::{
     finished_for, forget_all_moved, is_alone, unfinished, InterruptsOff, Lending,
@@ -49,8 +50,7 @@ struct Work {
     resumed: Counter,
     /// How often it had been preempted at the last reset.
     preempted: AtomicUsize,
-    /// The continuation for whose sake the thread runs at a higher priority; see [`Boost`].
-    boosted_for: AtomicPtr<Head>,
+    boosted: Boosted,
 }
 
 /// # Invariants
@@ -91,19 +91,24 @@ pub(crate) fn is_busy(id: u32, ipl: usize) -> bool {
 pub(crate) fn enqueue(head: &Head, home: u32) {
     let ipl = head.ipl();
     let mut id = home;
+    let mut tries = 0;
     loop {
         // The ithreads of an IPL are there while a handler of it is registered, and this one is
-        // unfinished. On a CPU that has come since, it may just not be known yet.
+        // unfinished. On a CPU that has come since, it may just not be known yet: that looks by itself
+        // when it is, but till then another one is better, if there is one.
         let work = &cpu(id).work[ipl];
         let thread = work.thread.load(Relaxed);
-        if !thread.is_null() && work.runnable.push(head) {
-            // SAFETY: Its memory is there, as said above.
-            unsafe { bindings::wake_up_process(thread) };
+        if (!thread.is_null() || tries > kernel::cpu::nr_cpu_ids()) && work.runnable.push(head) {
+            if !thread.is_null() {
+                // SAFETY: Its memory is there, as said above.
+                unsafe { bindings::wake_up_process(thread) };
+            }
             return;
         }
         // One CPU at least is online, and stays so until it has closed its queue.
         // SAFETY: Any context.
         id = unsafe { bindings::lazyirq_next_online_cpu(id) };
+        tries += 1;
     }
 }
 
@@ -139,8 +144,7 @@ unsafe extern "C" fn should_run<const IPL: usize>(id: u32) -> i32 {
     // What is queued after this look wakes the thread: `wake_up_process` and the thread's going to
     // sleep are fully ordered.
     let work = &cpu(id).work[IPL];
-    let to_do = !work.runnable.is_empty() || work.moved.load(Relaxed) != 0;
-    (to_do || Boost::is_left(work)).into()
+    (!work.runnable.is_empty() || work.moved.load(Relaxed) != 0).into()
 }
 
 /// The running ithread, or one that does not end meanwhile.
@@ -187,7 +191,7 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
             let _off = InterruptsOff::new();
             forget_moved(id, IPL);
         }
-        return Boost::end_left(id, IPL);
+        return;
     };
     // INVARIANT: It was set by `setup`, in this thread.
     let thread = Thread(work.thread.load(Relaxed));
@@ -196,13 +200,6 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
     // Each was one switch away from the thread, and one to it.
     let switches = now.wrapping_sub(work.switches.replace(now)).wrapping_mul(2) as u64;
 
-    // Sleeping in a handler is a bug that the kernel reports in hard-IRQ context only. This makes
-    // it report the same here.
-    // SAFETY: Paired, in the same thread.
-    #[cfg(CONFIG_DEBUG_ATOMIC_SLEEP)]
-    unsafe {
-        bindings::lazyirq_non_block_start()
-    };
     // SAFETY: What is in a queue is Queued, and so alive; it is out of the queue now, so that
     // nobody else runs it.
     let home = unsafe {
@@ -213,13 +210,11 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
         (*head).resume_in_ithread(thread, switches);
         home
     };
-    // SAFETY: As above.
-    #[cfg(CONFIG_DEBUG_ATOMIC_SLEEP)]
-    unsafe {
-        bindings::lazyirq_non_block_end()
-    };
-    // It may have been boosted before it was taken over.
-    Boost::has_run([home, id], IPL, head);
+    Boost::has_run(id, IPL);
+    if home != id {
+        // It may have been boosted before it was taken over.
+        Boost::has_run(home, IPL);
+    }
     work.runnable.done();
 }
 
@@ -289,7 +284,7 @@ impl Ithreads {
                     switches: Cell::new(0),
                     resumed: Counter::default(),
                     preempted: AtomicUsize::new(0),
-                    boosted_for: AtomicPtr::new(ptr::null_mut()),
+                    boosted: Boosted::new(),
                 }),
                 unfinished: UnsafeCell::new(Unfinished::NONE),
             };

@@ -26,6 +26,7 @@ mod line;
 mod observe;
 mod percpu;
 mod primitive;
+mod registered;
 mod releaser;
 mod runqueue;
 mod seqcount;

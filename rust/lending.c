@@ -19,7 +19,6 @@ void lazyirq_module_goes(struct module *module);
 static struct hrtimer look_timer;
 static struct kthread_worker *dispatcher;
 static struct kthread_work dispatch_work;
-static struct kthread_delayed_work stall_work;
 
 static enum hrtimer_restart look(struct hrtimer *timer)
 {
@@ -42,14 +41,17 @@ void lazyirq_dispatch(void)
 	kthread_queue_work(dispatcher, &dispatch_work);
 }
 
-static void look_for_stalls(struct kthread_work *work)
+/* Not the dispatcher's, which would keep its CPU busy, above everybody else, until a stack is printed. */
+static void look_for_stalls(struct work_struct *work)
 {
 	lazyirq_look_for_stalls();
 }
 
+static DECLARE_DELAYED_WORK(stall_work, look_for_stalls);
+
 void lazyirq_stalls_in(unsigned int ms)
 {
-	kthread_queue_delayed_work(dispatcher, &stall_work, msecs_to_jiffies(ms));
+	queue_delayed_work(system_dfl_wq, &stall_work, msecs_to_jiffies(ms));
 }
 
 /* Its state and its stack, to the kernel's log. */
@@ -93,11 +95,10 @@ int lazyirq_lending_start(void)
 
 	hrtimer_setup(&look_timer, look, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
 	kthread_init_work(&dispatch_work, dispatched);
-	kthread_init_delayed_work(&stall_work, look_for_stalls);
 	dispatcher = kthread_run_worker(0, "lazyirq_lend");
 	if (IS_ERR(dispatcher))
 		return PTR_ERR(dispatcher);
-	ret = lazyirq_set_fifo(dispatcher->task, LAZYIRQ_DISPATCH_FIFO);
+	ret = lazyirq_set_fifo(dispatcher->task, LAZYIRQ_HIGHEST_FIFO);
 	if (!ret)
 		ret = register_module_notifier(&module_notifier);
 	if (ret)
@@ -112,7 +113,7 @@ void lazyirq_lending_stop(void)
 	hrtimer_cancel(&look_timer);
 	kthread_flush_worker(dispatcher);
 	hrtimer_cancel(&look_timer);
-	kthread_cancel_delayed_work_sync(&stall_work);
+	cancel_delayed_work_sync(&stall_work);
 	cancel_work_sync(&grow_work);
 	kthread_destroy_worker(dispatcher);
 }

@@ -2,9 +2,55 @@
 
 //! A requested interrupt line: what a registration needs beside its slot.
 
-use crate::{bindings, debugfs::Listed, irq::Options, primitive::Relaxed, slot::Head};
+use crate::{bindings, irq::Options, primitive::Relaxed, registered, slot::Head};
 use core::ptr::NonNull;
 use kernel::{error::to_result, prelude::*};
+
+/// The kernel's description of a line.
+///
+/// # Invariants
+///
+/// It is there, and stays, whatever becomes of the line; or it is null, of an interrupt that does not exist, whose request
+/// fails.
+pub(crate) struct LineRef(*mut bindings::irq_desc);
+
+impl LineRef {
+    pub(crate) fn new(irq: u32) -> Self {
+        // SAFETY: Any context.
+        // INVARIANT: It is referred to, if there is one.
+        Self(unsafe { bindings::lazyirq_line_get(irq) })
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut bindings::irq_desc {
+        self.0
+    }
+
+    /// Has it its number yet? A driver may have lost its vectors before their registrations.
+    fn is_there(&self) -> bool {
+        // SAFETY: By the type invariant; what is requested exists.
+        unsafe { bindings::lazyirq_line_is_there(self.0) }
+    }
+
+    /// Undoes a masking.
+    pub(crate) fn unmask(&self) {
+        // SAFETY: By the type invariant; what was masked exists.
+        unsafe { bindings::lazyirq_line_unmask(self.0) };
+    }
+
+    /// Waits for the unfinished handlers of a line that is requested, as `synchronize_irq()` does where the line is
+    /// still there. Thread, may sleep.
+    pub(crate) fn wait_until_idle(&self) {
+        // SAFETY: By the type invariant; what is requested exists.
+        unsafe { bindings::lazyirq_line_await(self.0) };
+    }
+}
+
+impl Drop for LineRef {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant; it is not used again.
+        unsafe { bindings::lazyirq_line_put(self.0) };
+    }
+}
 
 /// # Invariants
 ///
@@ -12,7 +58,6 @@ use kernel::{error::to_result, prelude::*};
 /// cookie.
 pub(crate) struct Line {
     head: NonNull<Head>,
-    listed: Option<Listed>,
 }
 
 // SAFETY: Heads are `Sync`.
@@ -30,7 +75,17 @@ impl Line {
         // SAFETY: By the requirement.
         let this = unsafe { head.as_ref() };
         let irq = this.irq();
+        // SAFETY: Any context.
+        if unsafe { bindings::lazyirq_line_is_slow(irq) } {
+            let name = crate::debugfs::text(options.name);
+            pr_err!(
+                "interrupt {irq} ({name}) cannot be had: masking it sleeps, as its controller is behind a slow bus; a \
+                 stock threaded handler can serve it\n"
+            );
+            return Err(EOPNOTSUPP);
+        }
         this.ithreads.change(options.ipl, || true)?;
+        registered::add(this);
         // SAFETY: The entry is for slots of this type, the cookie is one, and it is there until
         // `free_irq`, in this type's drop.
         to_result(unsafe {
@@ -43,13 +98,14 @@ impl Line {
             )
         })
         .inspect_err(|error| {
+            registered::remove(this);
             this.ithreads.none();
             let name = crate::debugfs::text(options.name);
             pr_err!("interrupt {irq} ({name}) cannot be had: {error:?}\n");
         })?;
         // INVARIANT: Requested above, and by the function's requirement.
-        let mut line = Self { head, listed: None };
-        // Edge and MSI lines need no mask. Until this is known, every line is masked.
+        let line = Self { head };
+        // Edge and MSI lines need no mask for their first events. Until this is known, every line is masked.
         // SAFETY: The interrupt exists: it was requested.
         let level = unsafe { bindings::lazyirq_line_is_level(irq) };
         if level {
@@ -57,8 +113,6 @@ impl Line {
             unsafe { bindings::lazyirq_mask_at_once(irq) };
         }
         this.level_triggered.store(level.into(), Relaxed);
-        // SAFETY: It is dropped before the slot.
-        line.listed = Some(unsafe { Listed::new(&this.stats, Some(this)) }?);
         Ok(line)
     }
 
@@ -70,18 +124,27 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        self.listed = None;
         // SAFETY: By the type invariant.
         let head = unsafe { self.head.as_ref() };
         let masked = head.close();
-        // SAFETY: Requested with this cookie, by the type invariant; after `close` nothing runs
-        // the handler any more.
-        unsafe { bindings::free_irq(head.irq(), self.head.as_ptr().cast()) };
-        // SAFETY: The line has other handlers, which get it back; without, it was shut.
-        if masked && unsafe { bindings::lazyirq_line_in_use(head.irq()) } {
-            // SAFETY: Undoes the masking for this handler.
-            unsafe { bindings::enable_irq(head.irq()) };
+        if head.line.is_there() {
+            // SAFETY: Requested with this cookie, by the type invariant; after `close` nothing runs
+            // the handler any more.
+            unsafe { bindings::free_irq(head.irq(), self.head.as_ptr().cast()) };
+            // The line has other handlers, which get it back; without, it was shut.
+            // SAFETY: Any context.
+            if masked && unsafe { bindings::lazyirq_line_in_use(head.irq()) } {
+                head.line.unmask();
+            }
+        } else {
+            // Its number may be another's by now. It cannot interrupt any more.
+            pr_err!(
+                "interrupt {} ({}): its vector was freed before it was unregistered\n",
+                head.irq(),
+                crate::debugfs::text(head.stats.name)
+            );
         }
+        registered::remove(head);
         // A handler that waited for several locks at a time may have finished while it was about to
         // be woken for another one. Whoever wakes it has interrupts off. And its name may be on its
         // way into the kernel's log.

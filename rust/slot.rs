@@ -8,9 +8,11 @@ use crate::{
     continuation::{Arrival, Continuation, Done, Pending, Phase},
     ipl::Ipl,
     ithread,
+    line::LineRef,
     observe::{self, observed, By},
     percpu,
     primitive::{fence, Acquire, AtomicU32, Relaxed},
+    registered,
     releaser::Batch,
     runqueue,
     stats::Stats,
@@ -38,7 +40,7 @@ const EVENTS_BEFORE_MASKING: u32 = 4;
 /// The caller has made the continuation Running, and calls it with `RESUME` and the slot.
 pub(crate) type Entry = unsafe extern "C" fn(c_int, *mut c_void) -> bindings::irqreturn_t;
 
-/// In place of an IRQ number: the ithread resumes (or, for a held one, starts) the handler.
+/// In place of an IRQ number: a releaser or the ithread resumes the handler, or the latter starts one that was held.
 pub(crate) const RESUME: c_int = -1;
 /// What [`Entry`] answers to [`RESUME`] when the handler is not done. Never seen by the kernel.
 pub(crate) const UNFINISHED: bindings::irqreturn_t = bindings::irqreturn::IRQ_WAKE_THREAD;
@@ -78,9 +80,7 @@ pub(crate) struct Head {
     told: Cell<u64>,
     pub(crate) ithreads: ithread::Users,
     pub(crate) entry: Entry,
-    /// The kernel's description of the line. It is there until the interrupt is freed, and for an
-    /// RCU grace period longer.
-    line: *mut bindings::irq_desc,
+    pub(crate) line: LineRef,
     device: *const Device<Bound>,
     /// For lockdep.
     #[cfg_attr(not(CONFIG_DEBUG_LOCK_ALLOC), allow(dead_code))]
@@ -90,6 +90,7 @@ pub(crate) struct Head {
     drop_future: unsafe fn(*const Head),
     /// The next one in its run queue.
     next: Cell<*mut Head>,
+    registered: registered::Link,
 }
 
 impl runqueue::Link for Head {
@@ -139,13 +140,13 @@ impl Head {
             told: Cell::new(0),
             ithreads: ithread::Users::new(),
             entry,
-            // SAFETY: Any context. There is none if there is no such interrupt: then the request fails.
-            line: unsafe { bindings::lazyirq_line(stats.irq) },
+            line: LineRef::new(stats.irq),
             device,
             held: Held::default(),
             stats,
             drop_future,
             next: Cell::new(core::ptr::null_mut()),
+            registered: registered::Link::new(),
         }
     }
 
@@ -208,6 +209,19 @@ impl Head {
         self.continuation.disarm(before);
     }
 
+    /// The handler has given up its last wait. In the running handler's context.
+    pub(crate) fn gives_up(&self) {
+        self.disarm(if self.resumed.get() {
+            Phase::Running
+        } else {
+            Phase::Idle
+        });
+    }
+
+    pub(crate) fn registered(&self) -> &registered::Link {
+        &self.registered
+    }
+
     /// What the handler waited for is there. It is added to the batch, if there is one and it may be.
     /// Any context; the caller keeps the wait from being cancelled meanwhile, and so the slot from
     /// going away.
@@ -232,7 +246,7 @@ impl Head {
     /// those who wait until the line's handlers are done. Hard IRQ.
     fn promote(&self) {
         // SAFETY: The line is requested. Hard IRQ.
-        let cpu = unsafe { bindings::lazyirq_line_busy(self.line) };
+        let cpu = unsafe { bindings::lazyirq_line_busy(self.line.as_ptr()) };
         self.home.store(cpu, Relaxed);
         // SAFETY: Hard IRQ: interrupts are off.
         unsafe { ithread::unfinished(cpu, self.ipl()) };
@@ -242,7 +256,7 @@ impl Head {
     /// or its releaser. The slot may be gone afterwards.
     #[inline(always)]
     fn finish<R>(&self, batch: Option<&Batch>, rest: impl FnOnce() -> (bool, R)) -> R {
-        let (home, ipl, line) = (self.home(), self.ipl(), self.line);
+        let (home, ipl, line) = (self.home(), self.ipl(), self.line.as_ptr());
         let cpu = batch.map_or(home, Batch::cpu);
         // In one step with the end of its IPL's precedence: an interrupt that finds the slot free is
         // not held back by what is over.
@@ -283,8 +297,7 @@ impl Head {
     }
 
     fn unmask(&self) {
-        // SAFETY: As `mask`, which this undoes.
-        unsafe { bindings::enable_irq(self.irq()) };
+        self.line.unmask();
     }
 
     /// May an interrupt that was to be held start the handler lazily, now that this CPU has looked what
@@ -357,11 +370,12 @@ impl Head {
     #[cold]
     #[inline(never)]
     pub(crate) fn left_lazy_path(&self) -> bindings::irqreturn_t {
+        let counters = &self.stats.counters;
         if !self.continuation.is_awaiting() {
+            counters.blocked.add(1);
             self.give_up("the lazy path", None);
             return bindings::irqreturn::IRQ_HANDLED;
         }
-        let counters = &self.stats.counters;
         let counter = if self.deferred.get() {
             &counters.deferred
         } else {
@@ -423,8 +437,20 @@ impl Head {
     /// The caller has made it Running.
     unsafe fn poll(&self) -> bindings::irqreturn_t {
         self.resumed.set(true);
+        // A handler that sleeps is a bug that the kernel reports in hard-IRQ context only. This makes it report the
+        // same here.
+        // SAFETY: Paired with the other, in the same thread.
+        #[cfg(CONFIG_DEBUG_ATOMIC_SLEEP)]
+        unsafe {
+            bindings::lazyirq_non_block_start()
+        };
         // SAFETY: By the requirement; and a pointer to the head is one to the slot.
         let ret = unsafe { (self.entry)(RESUME, core::ptr::from_ref(self).cast_mut().cast()) };
+        // SAFETY: As above.
+        #[cfg(CONFIG_DEBUG_ATOMIC_SLEEP)]
+        unsafe {
+            bindings::lazyirq_non_block_end()
+        };
         self.resumed.set(false);
         ret
     }
@@ -543,6 +569,7 @@ impl Head {
     pub(crate) fn close(&self) -> bool {
         self.continuation.stop();
         self.synchronize();
+        self.line.wait_until_idle();
         self.continuation.load().is_masked()
     }
 }

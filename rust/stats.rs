@@ -28,8 +28,12 @@ impl Name {
     fn forget(&self, goes: &impl Fn(*const c_char) -> bool) {
         let name = self.0.load(Relaxed);
         if !name.is_null() && goes(name) {
-            self.0.store(ptr::null_mut(), Relaxed);
+            self.clear();
         }
+    }
+
+    fn clear(&self) {
+        self.0.store(ptr::null_mut(), Relaxed);
     }
 
     fn set(&self, name: &'static CStr) {
@@ -146,5 +150,8 @@ impl Stats {
     pub(crate) fn reset(&self) {
         self.counters.reset();
         self.timer.reset();
+        self.met_lock.clear();
+        self.stall_lock.clear();
+        self.stall_ms.store(0, Relaxed);
     }
 }

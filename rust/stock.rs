@@ -6,13 +6,14 @@ use crate::{
     bindings,
     debugfs::Listed,
     observe::{observed, Kind},
-    primitive::{AtomicU64, Relaxed},
+    primitive::{AtomicU64, AtomicUsize, Relaxed},
     stats::{Mechanism, Stats},
 };
 use kernel::{
     irq::{IrqRequest, IrqReturn},
     prelude::*,
     str::CStr,
+    task::Task,
 };
 
 /// Counts the interrupts of a stock threaded registration, so that debugfs shows them beside a
@@ -46,7 +47,8 @@ pub struct StockMeter {
     // Before what it lists.
     _listed: Listed,
     stats: KBox<Stats>,
-    /// How often the thread had been switched out at its last `done`.
+    /// The thread that was done last, and how often it had been switched out by then.
+    thread: AtomicUsize,
     switches: AtomicU64,
 }
 
@@ -70,6 +72,7 @@ impl StockMeter {
         Ok(Self {
             _listed: listed,
             stats,
+            thread: AtomicUsize::new(0),
             switches: AtomicU64::new(0),
         })
     }
@@ -102,11 +105,17 @@ impl StockMeter {
         }
         // SAFETY: Reads the running thread's own counters.
         let now = unsafe { bindings::lazyirq_switches() } as u64;
+        let thread = Task::current_raw() as usize;
+        // Of another one than last time it is not known since when.
+        let last = match self.thread.swap(thread, Relaxed) == thread {
+            true => self.switches.load(Relaxed),
+            false => now.wrapping_sub(1),
+        };
+        self.switches.store(now, Relaxed);
         // Each was one switch away from the thread, and one to it.
         counters
             .switches
-            .add(2 * now.wrapping_sub(self.switches.load(Relaxed)));
-        self.switches.store(now, Relaxed);
+            .add(now.wrapping_sub(last).wrapping_mul(2));
         ret
     }
 }

@@ -19,7 +19,7 @@ mod wait;
 mod watch;
 
 pub(crate) use known::{each as each_known, reset as reset_known, Known};
-pub(crate) use lend::Lending;
+pub(crate) use lend::{dispatch, Lending};
 pub use lock::{Access, Exclusive, Guard, IrqGuard, Lock, LockIrq, Shared};
 pub(crate) use lockdep::Held;
 pub use mutex::Mutex;

@@ -84,8 +84,8 @@ DEFINE_EVENT_FN(interrupt, defer,
 );
 
 /*
- * An interrupt may not start its handler now: one of level or above is unfinished here, or (then it
- * is remembered) the handler itself. Hard IRQ.
+ * An interrupt may not start its handler now: another one is unfinished here, of level at the highest, which is
+ * that of the interrupt or above; or (then it is remembered) the handler itself. Hard IRQ.
  */
 TRACE_EVENT_FN(hold,
 	TP_PROTO(unsigned int irq, const char *name, unsigned int ipl, unsigned int level, bool remembered),

@@ -24,7 +24,7 @@ export LAZYIRQ ?= $(INSTALL_MOD_PATH)/lib/modules/$(RELEASE)/lazyirq
 
 modules modules_install:
 	@[ -e '$(LAZYIRQ)/liblazyirq.rmeta' ] || \
-		{ echo "lazyirq is not installed for the kernel of $(KDIR): make modules_install there first" >&2; exit 1; }
+		{ echo "lazyirq is not installed for the kernel of $(KDIR): run make KDIR=$(KDIR) modules modules_install in lazyirq's sources first" >&2; exit 1; }
 	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' KBUILD_EXTRA_SYMBOLS='$(LAZYIRQ)/Module.symvers' $@
 
 clean:

@@ -13,15 +13,19 @@
 //! - A number: its factorial, modulo 2^32, by the device's factorial engine.
 //! - `dma TEXT` (up to 4096 bytes): the text goes to the device's memory by DMA, and back to
 //!   another place. The answer is the text.
-//! - `raise NUMBER`: so many interrupts, one after the other, each waited for. The answer is
+//! - `raise NUMBER` (up to 1,000,000): so many interrupts, one after the other, each waited for. The answer is
 //!   `raised NUMBER handled NUMBER`, the latter as counted by the handler.
 //! - `raise NUMBER held`: the same, but each is raised by a thread that holds the lock that the
 //!   handler takes, and releases it at once.
 //!
 //! The answer belongs to the device, not to the open file: the last one counts. A write fails with
-//! `EINVAL` if it is none of these, with `ETIMEDOUT` if the device does not interrupt, with `ENXIO` if
-//! it is DMA and the machine has no memory that the device reaches (see `dma_bits`), and with `ENODEV` if
-//! it was unbound.
+//!
+//! - `EINVAL` if it is none of these, and `EMSGSIZE` if it is longer than they can be;
+//! - `ETIMEDOUT` if the device does not interrupt, and `EBUSY` while it is not done with a job that took too long;
+//! - `ENXIO` if it is DMA and the machine has no memory that the device reaches (see `dma_bits`), and `EIO` if DMA
+//!   brings something else back;
+//! - `EINTR` if a signal ends it;
+//! - `ENODEV` if the device was unbound.
 //!
 //! Where to look:
 //!

@@ -160,12 +160,12 @@ one=$(ls -d $debugfs/*-lazy | head -n 1)
 check "nonsense for a reset is refused" refused nonsense $debugfs/interrupts
 check "so is very much of it" refused "$(printf '0%.0s' $(seq 100))" "$one/stats"
 check "and for the locks and the interrupt threads" eval 'refused 1 $debugfs/locks && refused "" $debugfs/ithreads'
-check "and nonsense for the latency switch" refused 2 $debugfs/latency
+check "and nonsense for the latency switch" eval 'refused 2 $debugfs/latency && refused 10 $debugfs/latency && refused yes $debugfs/latency'
 kept() { stats_are interrupts "$came" latency_count 31 && [ "$(cat $debugfs/latency)" = 0 ]; }
 check "nothing was lost by that" kept
 reset() {
 	echo 0 >$debugfs/interrupts && [ -z "$(cat $debugfs/histograms)" ] &&
-		stats_are interrupts 0 lazy 0 resumed 0 latency_count 0 latency_max_ns 0 wait_count 0
+		stats_are interrupts 0 lazy 0 resumed 0 latency_count 0 latency_max_ns 0 wait_count 0 met_lock -
 }
 check "writing 0 resets" reset
 # What was unfinished at the reset is resumed after it.

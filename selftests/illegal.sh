@@ -6,13 +6,13 @@
 . "$(dirname "$0")/driver.sh"
 
 ktap_print_header
-ktap_set_plan 20
+ktap_set_plan 28
 expect_log 'lazyirq: interrupt [0-9]+ '
 # On the debug kernel lockdep has its say as well, once, and is off from then on: this test comes late.
 expect_log 'WARNING: possible recursive locking'
 expect_log 'Call [Tt]race:'
 
-reports() { dmesg | sed -n '/lazyirq-mark illegal$/,$p' | grep -c "lazyirq: interrupt .*$1"; }
+reports() { messages | grep -c "lazyirq: interrupt .*$1"; }
 reported() { [ "$(reports "$1")" = "$2" ] || { ktap_print_msg "reported $(reports "$1") times"; return 1; }; }
 seen=0
 for mode in illegal deadlock; do
@@ -24,9 +24,16 @@ for mode in illegal deadlock; do
 		[ -z "$held" ] || { stat_becomes blocked 1 && release; }
 		check "$mode in $where: it is found" stat_becomes illegal 1
 		seen=$((seen + 1))
+		check "$mode in $where: it adds up" stats_are interrupts 1 blocked 1 resumed 0 illegal 1
 		check "$mode in $where: it is reported once" reported 'lazyirq_test.*shut down' $seen
 		check "$mode in $where: the other device's interrupt goes on" scenario 0 locked 20 1
 		check "$mode in $where: the driver unloads" stop
 	done
 done
+check "a wait that was given up: the driver loads" start
+hold b 1
+raise gives-up
+check "a wait that was given up: that for something else is found" stat_becomes illegal 1
+check "a wait that was given up: the lock is nobody's" release
+check "a wait that was given up: the driver unloads" stop
 ktap_finished

@@ -8,7 +8,7 @@
 . "$(dirname "$0")/locks.sh"
 
 ktap_print_header
-ktap_set_plan $((26 + $(realtime && echo 1 || echo 0)))
+ktap_set_plan $((30 + $(realtime && echo 1 || echo 0)))
 
 # All that matters here happens on CPU 0; the script and the interrupts are on CPU 1.
 taskset -pc 1 $$ >/dev/null
@@ -90,6 +90,41 @@ chain() {
 }
 check "through a chain: the owner waits for another lock" chain
 
+# The owner at the chain's end needs nothing. When it has released, who waited for it does.
+chain_moves() {
+	reset
+	thread -c 1 -f 58 A x1 h && trace_has Ah && mark_looks || return 1
+	thread -c 0 -f 2 B x0 x1 && within queued B || return 1
+	handler 1 H x0 && within looked && hog 40 || return 1
+	go A && trace_has "H.'"
+	unhog && ended A && ended B
+}
+check "through a chain whose end moves" chain_moves
+
+# Who waits on the way gets the place of those who depend on it.
+place() {
+	reset
+	thread -c 1 A x1 h && trace_has Ah && thread -c 0 B x0 x1 && within queued B || return 1
+	thread -c 0 -f 10 C x1 && within queued C && mark_looks || return 1
+	handler 1 H x0 && within looked && go A && ended A && ended B && ended C || return 1
+	trace_is_like ' Bx1 .*Cx1'
+}
+check "who waits in a chain is not overtaken by those below its end" place
+
+# The dispatcher and the lenders have to run in front of whom they serve.
+highest() {
+	local lender
+	reset
+	for lender in $(pgrep '^lazyirq_lend'); do taskset -pc 0 "$lender" >/dev/null || return 1; done
+	thread -c 0 A x0 h && trace_has Ah && hog 70 || return 1
+	thread -c 1 -f 90 B x0 && fifo_becomes A 90 && go A && ended B
+	unhog && ended A
+	local result=$?
+	for lender in $(pgrep '^lazyirq_lend'); do taskset -pc 0-1 "$lender" >/dev/null; done
+	return $result
+}
+check "for threads above all ithreads, too" highest
+
 # On PREEMPT_RT the kernel's mutexes inherit, too, and what is lent to who waits for one goes on to its owner.
 into_kernel() {
 	reset
@@ -121,6 +156,16 @@ between_handlers() {
 	unhog && pin 0 1
 }
 check "a handler of a lower IPL that is runnable runs at the higher one's priority" between_handlers
+still_owner() {
+	pin 0 0 || return 1
+	reset
+	hog 55 || return 1
+	# It has the lock yet when it has deferred for the second time.
+	handler 0 G x0 d d d
+	trace_has Gx0 && handler 1 H x0 && trace_has "G.'" "H.'"
+	unhog && pin 0 1
+}
+check "as long as it has the lock, however often it defers" still_owner
 ithread_is_back() { fifo_of "$(pgrep -x lazyirq3/0)" && [ "$fifo" = 53 ]; }
 check "its ithread has its own priority again" ithread_is_back
 
@@ -159,5 +204,14 @@ many() {
 }
 check "to four at a time" many
 
-check "the driver unloads" stop_locks
+# What is to end has to run once more.
+unloads() {
+	local result hog
+	taskset -c 0 chrt -f 80 bash -c 'while :; do :; done' &
+	hog=$!
+	stop_locks
+	result=$?
+	kill $hog && return $result
+}
+check "the driver unloads, whoever keeps a CPU busy" unloads
 ktap_finished

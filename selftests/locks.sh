@@ -19,9 +19,9 @@ locks_irq() { ls $debugfs | sed -n 's/^\([0-9]*\)-lazyirq_test-lazy.*/\1/p' | so
 # pin DEVICE CPU: its interrupts go there.
 pin() {
 	echo $((1 << $2)) >"/proc/irq/$(locks_irq "$1")/smp_affinity" || return 1
-	reset
-	# An MSI moves with the next interrupt.
-	handler "$1" P && trace_has 'P.'
+	# An MSI moves with the next interrupt, or with a later one, if it has just moved.
+	moved() { reset && handler "$1" P && trace_has 'P.' && device_stats "$1" && [ "${stats[cpu]}" = "$2" ]; }
+	within moved "$@"
 }
 
 reset() { echo >$locks_debugfs/reset; }
@@ -108,6 +108,16 @@ queued() {
 	read -r function <"/proc/${pid[$1]}/wchan"
 	[[ $function == *lazyirq4sync4wait* ]]
 }
+
+# looked: the dispatcher, which lends priorities, has looked at all locks since mark_looks.
+count_looks() {
+	local file=/proc/$dispatcher/status line
+	while read -r line; do [[ $line != voluntary_ctxt_switches* ]] || looks=${line##*[^0-9]}; done <"$file"
+}
+mark_looks() {
+	dispatcher=$(pgrep -x lazyirq_lend) && count_looks && looks_before=$looks
+}
+looked() { count_looks && [ "$looks" -gt "$looks_before" ]; }
 
 # The scheduler's priority of a process, as SCHED_FIFO's in $fifo: 0 if it is not real-time.
 fifo_of() {

@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A registration is refused, since the line is taken or there can be no more threads:
+# A registration is refused, since the line is taken, is too slow to mask, or there can be no more threads:
 # the log says so, nothing is left behind, and later it works.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
+. "$(dirname "$0")/sim.sh"
 
 driver=/sys/bus/pci/drivers/lazyirq_test
 limit=/proc/sys/kernel/threads-max
 ktap_print_header
-ktap_set_plan 13
-expect_log 'probe with driver lazyirq_test failed'
+ktap_set_plan 17
+expect_log 'probe with driver lazyirq_(test|lines) failed'
 # The kernel's own report of a line that is not shared, if it was built with DEBUG_SHIRQ.
 expect_log 'Call [Tt]race:'
 
@@ -59,4 +60,12 @@ check "both devices can be bound afterwards" again
 works() { local last=(${test_debugfs}*); echo "locked 10" >"${last[-1]}/run"; }
 check "their interrupts are handled" works
 check "the driver unloads" stop
+
+# A controller behind a bus that has to be waited for cannot mask in hard-IRQ context.
+slow() { load lazyirq && load lazyirq_sim slow=1 && load lazyirq_lines && ! bind 0.0 lines 2>/dev/null; }
+check "a line whose masking sleeps is refused" slow
+check "the log says what can serve it" log_has 'cannot be had: masking it sleeps.* a stock threaded handler can'
+no_trace() { ! pgrep '^lazyirq[0-9]+/' >/dev/null && ! ls $debugfs | grep -q lazyirq_lines; }
+check "nothing is left of it" no_trace
+check "the modules unload" stop_sim
 ktap_finished

@@ -1,154 +1,148 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Boosts: ithreads that run at a higher priority for the sake of one continuation.
+//! Boosts: an ithread runs at a higher priority while a continuation that is its to run has a lock that somebody of
+//! that priority waits for.
+//!
+//! All of it is the [dispatcher](crate::sync)'s: in each of its passes it raises the priorities of those for which
+//! it finds such a continuation, and at the end lowers those of whom it has found none any more. (An ithread that
+//! lowered its own might not get any further.) Whoever has run a continuation of a boosted ithread calls for the next
+//! pass.
 
 use super::{cpu, Work};
 use crate::{
     bindings,
     ipl::Ipl,
-    primitive::{fence, Acquire, Relaxed},
+    primitive::{fence, Acquire, AtomicU32, Cell, Relaxed},
     slot::Head,
+    sync::dispatch,
 };
-use core::ptr;
 use kernel::{prelude::*, sync::global_lock};
 
 global_lock! {
+    /// There are some.
     // SAFETY: Initialised in `Ithreads::new`, before the first registration.
-    pub(super) unsafe(uninit) static BOOSTED: Mutex<()> = ();
+    pub(super) unsafe(uninit) static BOOSTED: Mutex<bool> = false;
 }
 
-/// An ithread is to run at a higher priority until it has run a certain continuation, which has a
-/// lock that somebody of that priority waits for.
+/// How an ithread is boosted.
+pub(super) struct Boosted {
+    /// To which `SCHED_FIFO` priority: 0 if it is not, `NEVER` if it is about to end.
+    fifo: AtomicU32,
+    /// What this pass has found that it needs. The dispatcher's own.
+    need: Cell<u32>,
+}
+
+const NEVER: u32 = u32::MAX;
+
+impl Boosted {
+    pub(super) fn new() -> Self {
+        Self {
+            fifo: AtomicU32::new(0),
+            need: Cell::new(0),
+        }
+    }
+
+    fn set(&self, fifo: u32) {
+        // Not of one that is about to end.
+        let _ = self
+            .fifo
+            .fetch_update(Relaxed, Relaxed, |old| (old != NEVER).then_some(fifo));
+    }
+
+    fn is_boosted(&self) -> bool {
+        !matches!(self.fifo.load(Relaxed), 0 | NEVER)
+    }
+
+    /// Its ithreads have ended.
+    pub(super) fn reset(&self) {
+        self.fifo.store(0, Relaxed);
+    }
+}
+
+/// An ithread's priority is to be changed.
 pub(crate) struct Boost {
     home: u32,
     ipl: usize,
-    head: *mut Head,
-    fifo: u32,
 }
 
 impl Boost {
-    /// `None` if the ithread's own priority will do. The caller keeps the continuation from releasing
-    /// the lock.
+    /// The ithread of the continuation needs this priority. `None` if it has it. The dispatcher; it keeps the
+    /// continuation from releasing the lock.
     pub(crate) fn new(head: &Head, fifo: u32) -> Option<Self> {
         let (home, ipl) = (head.home(), head.ipl());
-        if fifo <= Ipl::FIFO_BASE + ipl as u32 {
+        let boosted = &cpu(home).work[ipl].boosted;
+        boosted.need.set(fifo.max(boosted.need.get()));
+        let has = boosted.fifo.load(Relaxed).max(own(ipl));
+        if fifo <= has {
             return None;
         }
-        let head = ptr::from_ref(head).cast_mut();
-        cpu(home).work[ipl].boosted_for.store(head, Relaxed);
-        Some(Self {
-            home,
-            ipl,
-            head,
-            fifo,
-        })
+        // Before the lock is released: see `has_run`.
+        boosted.set(fifo);
+        Some(Self { home, ipl })
     }
 
-    /// Thread, may sleep.
+    /// The dispatcher.
     pub(crate) fn perform(self) {
-        let _boosted = BOOSTED.lock();
-        let work = &cpu(self.home).work[self.ipl];
-        // Not if it has run by now.
-        if ptr::eq(work.boosted_for.load(Relaxed), self.head) {
-            // SAFETY: There is a boost, and its lock is held.
-            unsafe { work.set_priority(self.fifo) };
-        }
+        let mut any = BOOSTED.lock();
+        *any = true;
+        cpu(self.home).work[self.ipl].set_priority(self.ipl);
     }
 
-    /// An ithread of `ipl` has run the continuation, on one of these CPUs; for its sake the ithread of
-    /// either may have been boosted. Thread, may sleep.
-    ///
-    /// Whoever boosts does it with the turnstile of the lock locked, while the lock's word says that
-    /// somebody waits. The handler has released it since: with the turnstile locked, or by the word as it
-    /// was afterwards. So the boost is seen.
-    #[inline]
-    pub(super) fn has_run(cpus: [u32; 2], ipl: usize, head: *const Head) {
-        fence(Acquire);
-        for id in cpus {
-            if ptr::eq(cpu(id).work[ipl].boosted_for.load(Relaxed), head) {
-                Self::end(id, ipl, head);
+    /// The dispatcher has looked at all locks. If that was all that there is to know, whoever is boosted needs no more
+    /// than it has found. Thread, may sleep.
+    pub(crate) fn end_pass(is_all_known: bool) {
+        let mut any = BOOSTED.lock();
+        if !*any {
+            return;
+        }
+        *any = false;
+        for id in 0..kernel::cpu::nr_cpu_ids() {
+            for (ipl, work) in cpu(id).work.iter().enumerate() {
+                let need = work.boosted.need.replace(0);
+                if is_all_known && work.boosted.is_boosted() {
+                    work.boosted.set(if need > own(ipl) { need } else { 0 });
+                    work.set_priority(ipl);
+                }
+                *any |= work.boosted.is_boosted();
             }
         }
     }
 
-    /// The boost for the sake of `head` is over. Thread, may sleep.
-    #[cold]
-    fn end(id: u32, ipl: usize, head: *const Head) {
-        let _boosted = BOOSTED.lock();
-        let work = &cpu(id).work[ipl];
-        // Not if that thread is about to end.
-        if ptr::eq(work.boosted_for.load(Relaxed), head) {
-            // SAFETY: There is a boost, and its lock is held.
-            unsafe { work.set_priority(Ipl::FIFO_BASE + ipl as u32) };
-            // Another one may have come meanwhile, on its way to `perform`.
-            let head = head.cast_mut();
-            let _ = work
-                .boosted_for
-                .compare_exchange(head, ptr::null_mut(), Relaxed, Relaxed);
-        }
-    }
-
-    /// In place of the continuation: it is over, and the ithread has to end it.
-    fn left() -> *mut Head {
-        ptr::without_provenance_mut(1)
-    }
-
-    pub(super) fn is_left(work: &Work) -> bool {
-        work.boosted_for.load(Relaxed) == Self::left()
-    }
-
-    /// The same of one that was run by another thread, which has preemption off: the ithread on `id` is to
-    /// end the boost.
+    /// A continuation has been run that is of the ithread of `ipl` on the CPU `id`. Any context.
+    ///
+    /// Whoever boosts does it with the turnstile of the lock locked, while the lock's word says that
+    /// somebody waits. The handler has released it since: with the turnstile locked, or by the word as it
+    /// was afterwards. So the boost is seen.
     #[inline(always)]
-    pub(super) fn has_run_elsewhere(id: u32, ipl: usize, head: *const Head) {
+    pub(super) fn has_run(id: u32, ipl: usize) {
         fence(Acquire);
-        if !cpu(id).work[ipl].boosted_for.load(Relaxed).is_null() {
-            Self::leave(id, ipl, head);
+        if cpu(id).work[ipl].boosted.fifo.load(Relaxed) != 0 {
+            dispatch();
         }
     }
 
-    #[cold]
-    fn leave(id: u32, ipl: usize, head: *const Head) {
-        let work = &cpu(id).work[ipl];
-        let thread = work.thread.load(Relaxed);
-        let left =
-            work.boosted_for
-                .compare_exchange(head.cast_mut(), Self::left(), Relaxed, Relaxed);
-        if left.is_ok() && !thread.is_null() {
-            // SAFETY: A thread's memory goes after an RCU grace period only, and a thread that has
-            // ended is not woken.
-            unsafe { bindings::wake_up_process(thread) };
-        }
-    }
-
-    /// Ends a boost that was left to this ithread.
-    pub(super) fn end_left(id: u32, ipl: usize) {
-        if Self::is_left(&cpu(id).work[ipl]) {
-            Self::end(id, ipl, Self::left());
-        }
-    }
-
-    /// The ithreads of `ipl` are about to end. Nothing of it is unfinished, but those who have seen
-    /// something may be on their way to `perform` or `end`.
+    /// The ithreads of `ipl` are about to end. Nothing of it is unfinished, but the dispatcher, which has seen
+    /// something, may be on its way to `perform`.
     pub(super) fn forget(ipl: usize) {
         let _boosted = BOOSTED.lock();
         for id in 0..kernel::cpu::nr_cpu_ids() {
-            cpu(id).work[ipl]
-                .boosted_for
-                .store(ptr::null_mut(), Relaxed);
+            cpu(id).work[ipl].boosted.fifo.store(NEVER, Relaxed);
         }
     }
 }
 
+/// An ithread's own priority.
+fn own(ipl: usize) -> u32 {
+    Ipl::FIFO_BASE + ipl as u32
+}
+
 impl Work {
-    /// # Safety
-    ///
-    /// It is boosted, and the caller holds `BOOSTED`: so its thread does not end (see `forget`).
-    unsafe fn set_priority(&self, fifo: u32) {
-        let thread = self.thread.load(Relaxed);
-        if !thread.is_null() {
-            // SAFETY: By the requirement.
-            unsafe { bindings::lazyirq_set_fifo(thread, fifo) };
+    /// Lets the thread, if there is one, have the priority that it is boosted to, or its own. With `BOOSTED` held.
+    fn set_priority(&self, ipl: usize) {
+        let (thread, fifo) = (self.thread.load(Relaxed), self.boosted.fifo.load(Relaxed));
+        if !thread.is_null() && fifo != NEVER {
+            // SAFETY: It does not end without `BOOSTED` (see `forget`).
+            unsafe { bindings::lazyirq_set_fifo(thread, fifo.max(own(ipl))) };
         }
     }
 }

@@ -116,6 +116,8 @@ fn end_all(users: &mut [u32; Ipl::COUNT], levels: u32) {
             // SAFETY: It was registered by the first user, and no continuation needs it any more.
             // `none_left` is called as it has to be.
             unsafe {
+                // They have to run once more, whoever keeps their CPU busy.
+                bindings::lazyirq_ithreads_fifo(index as u32, bindings::LAZYIRQ_HIGHEST_FIFO);
                 bindings::smpboot_unregister_percpu_thread(THREADS[index].0.get());
                 bindings::lazyirq_on_each_cpu(Some(none_left), index as u32);
             }
@@ -201,6 +203,7 @@ unsafe extern "C" fn none_left(id: u32, ipl: u32) {
     work.resumed.reset();
     work.preempted.store(0, Relaxed);
     work.runnable.reset_most();
+    work.boosted.reset();
     // SAFETY: Its ithread has ended.
     unsafe { work.runnable.open() };
     let moved = work.moved.swap(0, Acquire);

@@ -129,8 +129,6 @@ pub(crate) struct Lending {
     id: u32,
     home: u32,
     ipl: usize,
-    /// It may be gone at the end.
-    head: *const Head,
 }
 
 impl Lending {
@@ -147,23 +145,13 @@ impl Lending {
                 unfinished(id, ipl);
             }
         }
-        Self {
-            id,
-            home,
-            ipl,
-            head,
-        }
+        Self { id, home, ipl }
     }
 
     /// By the same thread, when that has run it.
     #[inline(always)]
     pub(crate) fn end(self) {
-        let Self {
-            id,
-            home,
-            ipl,
-            head,
-        } = self;
+        let Self { id, home, ipl } = self;
         if home != id {
             // SAFETY: As in `new`.
             unsafe {
@@ -171,7 +159,7 @@ impl Lending {
                 finished(id, ipl);
             }
         }
-        Boost::has_run_elsewhere(home, ipl, head);
+        Boost::has_run(home, ipl);
     }
 }
 

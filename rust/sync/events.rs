@@ -8,6 +8,7 @@ use crate::{
     bindings,
     observe::{measuring, named, now},
     primitive::Relaxed,
+    registered,
     slot::Head,
     sync::{
         raw::{Owner, RawLock},
@@ -62,11 +63,10 @@ impl Tally {
 ///
 /// # Safety
 ///
-/// It is alive.
+/// If it is a thread, it is alive.
 pub(super) unsafe fn who(owner: Owner) -> (u32, u32) {
     match owner.address() {
-        // SAFETY: By the requirement.
-        Ok(slot) => (1, unsafe { (*(slot as *const Head)).irq() }),
+        Ok(slot) => (1, registered::find(slot, Head::irq).unwrap_or(0)),
         // SAFETY: By the requirement.
         Err(task) => (0, unsafe { (*(task as *const bindings::task_struct)).pid }
             as u32),

@@ -8,7 +8,7 @@
 //!
 //! - if that is a thread, has a [lender](super::lender) lend it the priority, which the thread
 //!   repays when it releases the lock;
-//! - if that is a handler, raises the priority of the ithread that runs it, until it has;
+//! - if that is a handler, raises the priority of the ithread that runs it, until it has released the lock;
 //! - if the chain leads back to itself, tells one of those in it that it waits in vain.
 //!
 //! A loan that is repaid calls for the dispatcher at once.
@@ -16,8 +16,7 @@
 use crate::{
     bindings,
     continuation::Phase,
-    ithread,
-    slot::Head,
+    ithread, registered,
     sync::{
         events,
         lender::{Lender, Lenders},
@@ -33,11 +32,11 @@ use kernel::{prelude::*, sync::rcu};
 
 pub(super) use crate::sync::lender::Loan;
 
-/// How many locks a chain may have. A longer one lends nothing.
+/// How many locks a chain may have. A longer one lends nothing, and a longer cycle is not found.
 const CHAIN: usize = 8;
 
 /// Calls for the dispatcher. Any context.
-pub(super) fn dispatch() {
+pub(crate) fn dispatch() {
     // SAFETY: Any context; the dispatcher is there while the module is.
     unsafe { bindings::lazyirq_dispatch() };
 }
@@ -45,17 +44,23 @@ pub(super) fn dispatch() {
 /// The dispatcher. Thread.
 #[no_mangle]
 extern "C" fn lazyirq_dispatched() {
-    WATCHED.lock().unsettle();
+    WATCHED.lock().begin_pass();
+    let mut again = false;
     loop {
-        let Some(action) = WATCHED.lock().next_action() else {
+        // One lock at a time: interrupts are off meanwhile.
+        let Some(verdict) = WATCHED.lock().next_verdict() else {
             break;
         };
-        match action {
-            Action::Lend(loan) => loan.begin(),
-            Action::Raise(loan) => loan.raise(),
-            Action::Boost(boost) => boost.perform(),
-            Action::Report(cycle) => cycle.report(),
+        match verdict {
+            Verdict::Settled => (),
+            Verdict::Later => again = true,
+            Verdict::Act(action) => action.perform(),
         }
+    }
+    // Whoever is boosted remains so until it is known whether it has to be.
+    ithread::Boost::end_pass(!again);
+    if again {
+        look_again();
     }
     // Without a delay the timer may not have looked.
     stall::expect();
@@ -77,33 +82,29 @@ enum Action {
     Report(Cycle),
 }
 
+impl Action {
+    /// What the list's lock is in the way of. Thread.
+    fn perform(self) {
+        match self {
+            Self::Lend(loan) => loan.begin(),
+            Self::Raise(loan) => loan.raise(),
+            Self::Boost(boost) => boost.perform(),
+            Self::Report(cycle) => cycle.report(),
+        }
+    }
+}
+
 impl Watched {
-    /// Goes on until there is something to be done that this lock is in the way of.
-    fn next_action(&mut self) -> Option<Action> {
-        self.collect();
-        let mut again = false;
-        for lock in self.locks() {
-            let need = {
-                let mut turnstile = lock.turnstile.lock();
-                if turnstile.is_empty() || turnstile.is_settled() {
-                    continue;
-                }
-                turnstile.set_settled(true);
-                turnstile.need()
-            };
-            match self.settle(lock, need) {
-                Verdict::Settled => (),
-                Verdict::Act(action) => return Some(action),
-                Verdict::Later => {
-                    lock.turnstile.lock().set_settled(false);
-                    again = true;
-                }
-            }
+    /// Of the next lock in this pass.
+    fn next_verdict(&mut self) -> Option<Verdict> {
+        let (lock, need) = self.next_in_pass()?;
+        // SAFETY: It is in the list, whose lock is held.
+        let lock = unsafe { &*lock };
+        let verdict = self.settle(lock, need);
+        if matches!(verdict, Verdict::Later) {
+            lock.turnstile.lock().set_settled(false);
         }
-        if again {
-            look_again();
-        }
-        None
+        Some(verdict)
     }
 
     /// What is to be done for those who wait for `lock`?
@@ -112,7 +113,7 @@ impl Watched {
         match self.follow(lock, &mut chain) {
             End::Nobody => Verdict::Settled,
             End::Owner(last, owner) if need > 0 => match owner.address() {
-                Ok(head) => boost(last, owner, head as *const Head, need),
+                Ok(slot) => boost(last, owner, slot, need),
                 Err(_) => self.lend(last, owner, need),
             },
             End::Owner(..) => Verdict::Settled,
@@ -127,21 +128,25 @@ impl Watched {
                 if cycle != &second.links[..second.len] {
                     return Verdict::Later;
                 }
-                Verdict::Act(Action::Report(Cycle::break_up(cycle)))
+                Cycle::break_up(cycle).map_or(Verdict::Settled, |cycle| {
+                    Verdict::Act(Action::Report(cycle))
+                })
             }
         }
     }
 
-    /// Follows the chain from the owner of `lock` to the lock that it waits for, and on.
+    /// Follows the chain from the owner of `lock` to the lock that it waits for, and on. Who waits on the way does
+    /// it in the place of the first of those who depend on it. When such a wait ends, the chain is another, and the
+    /// dispatcher is called.
     fn follow(&self, lock: &RawLock, chain: &mut Chain) -> End {
         let mut lock = lock;
+        let mut order = 0;
         while chain.len < CHAIN {
             let (owner, changes) = {
                 let turnstile = lock.turnstile.lock();
-                (
-                    lock.owner().filter(|_| !turnstile.is_empty()),
-                    turnstile.changes,
-                )
+                let first = turnstile.iter().next();
+                order = first.map_or(0, Waiter::order).max(order);
+                (lock.owner().filter(|_| first.is_some()), turnstile.changes)
             };
             let Some(owner) = owner else {
                 return End::Nobody;
@@ -149,7 +154,7 @@ impl Watched {
             let link = &mut chain.links[chain.len];
             link.lock = lock;
             link.changes = changes;
-            let Some((next, waiter, can_fail)) = self.wait_of(owner) else {
+            let Some((next, waiter, can_fail)) = self.wait_of(owner, order) else {
                 return End::Owner(lock, owner);
             };
             (link.waiter, link.can_fail) = (waiter, can_fail);
@@ -165,16 +170,18 @@ impl Watched {
         End::Nobody
     }
 
-    /// The lock that `owner` waits for, and how.
-    fn wait_of(&self, owner: Owner) -> Option<(*const RawLock, *const Waiter, bool)> {
+    /// The lock that `owner` waits for, and how. It does so in this place at least.
+    fn wait_of(&self, owner: Owner, order: u32) -> Option<(*const RawLock, *const Waiter, bool)> {
         self.locks().find_map(|lock| {
-            let turnstile = lock.turnstile.lock();
+            let mut turnstile = lock.turnstile.lock();
             let waiter = turnstile.iter().find(|w| w.request.owner == owner)?;
-            Some((
-                ptr::from_ref(lock),
-                ptr::from_ref(waiter),
-                waiter.request.can_fail,
-            ))
+            waiter.set_followed();
+            let (is_lower, can_fail) = (waiter.order() < order, waiter.request.can_fail);
+            let waiter = ptr::from_ref(waiter);
+            if is_lower {
+                turnstile.raise(waiter, order);
+            }
+            Some((ptr::from_ref(lock), waiter, can_fail))
         })
     }
 
@@ -188,8 +195,8 @@ impl Watched {
         }
         let task = owner.word() as *mut bindings::task_struct;
         // SAFETY: It owns the lock and has not released it, for which it needs the turnstile's
-        // lock; so it is alive.
-        let has = fifo_priority(priority_of(unsafe { (*task).prio }));
+        // lock; so it is alive. What it is lent by others it may lose at any time.
+        let has = fifo_priority(priority_of(unsafe { (*task).normal_prio }));
         if has >= need {
             return Verdict::Settled;
         }
@@ -221,27 +228,31 @@ impl Watched {
 }
 
 /// The handler that owns `lock` is to run at the priority.
-fn boost(lock: *const RawLock, owner: Owner, head: *const Head, need: u32) -> Verdict {
+fn boost(lock: *const RawLock, owner: Owner, slot: usize, need: u32) -> Verdict {
     // SAFETY: It is in the list, whose lock is held.
     let lock = unsafe { &*lock };
     let mut turnstile = lock.turnstile.lock();
     if turnstile.is_empty() || lock.owner() != Some(owner) {
         return Verdict::Later;
     }
-    // SAFETY: It owns the lock and has not released it, for which it needs the turnstile's lock; so
-    // it is alive, and unfinished.
-    let head = unsafe { &*head };
-    match head.continuation.load().phase() {
-        Phase::Queued | Phase::Running => match ithread::Boost::new(head, need) {
-            Some(boost) => {
-                turnstile.tally.lent += 1;
-                events::lends(lock, owner, need);
-                Verdict::Act(Action::Boost(boost))
-            }
-            None => Verdict::Settled,
-        },
-        // Still in the lazy path, or on its way into or out of a wait.
-        _ => Verdict::Later,
+    // It has not released the lock, for which it needs the turnstile's lock. So it is unfinished, unless it has
+    // forgotten its guard.
+    let boost = registered::find(slot, |head| match head.continuation.load().phase() {
+        // The latter two are on their way into a wait.
+        Phase::Queued | Phase::Running | Phase::Armed | Phase::Notified => {
+            Ok(ithread::Boost::new(head, need))
+        }
+        // Still in the lazy path, or has just begun to wait.
+        _ => Err(()),
+    });
+    match boost {
+        Some(Ok(Some(boost))) => {
+            turnstile.tally.lent += 1;
+            events::lends(lock, owner, need);
+            Verdict::Act(Action::Boost(boost))
+        }
+        Some(Err(())) => Verdict::Later,
+        Some(Ok(None)) | None => Verdict::Settled,
     }
 }
 
@@ -305,8 +316,9 @@ struct Cycle {
 
 impl Cycle {
     /// Tells one of those who wait for each other that it does so in vain: a thread whose call may
-    /// fail, or else a handler, which is shut down. With the list's lock held.
-    fn break_up(cycle: &[ChainLink]) -> Self {
+    /// fail, or else a handler, which is shut down. With the list's lock held. `None` if there is no such one, and that
+    /// was reported.
+    fn break_up(cycle: &[ChainLink]) -> Option<Self> {
         let mut this = Self {
             _rcu: rcu::read_lock(),
             names: [None; CHAIN],
@@ -327,10 +339,14 @@ impl Cycle {
             let lock = lock(next(place));
             if link.can_fail && lock.refuse(link.waiter, next(place).changes) {
                 this.refused = Some((lock.name, link.is_thread));
-                break;
+                return Some(this);
             }
         }
-        this
+        let mut is_new = true;
+        for (place, link) in cycle.iter().enumerate() {
+            is_new &= lock(next(place)).turnstile.lock().report(link.waiter);
+        }
+        is_new.then_some(this)
     }
 
     fn report(&self) {
@@ -366,7 +382,7 @@ pub(crate) struct Lending {
 impl Lending {
     /// Thread, may sleep.
     pub(crate) fn new(delay_us: u32, stall_ms: u32) -> Result<Self> {
-        watch::set_delay(delay_us);
+        watch::set_delay(delay_us, stall_ms);
         stall::set_limit(stall_ms);
         Ok(Self {
             _lenders: Lenders::new()?,

@@ -124,7 +124,7 @@ impl Loan {
         // SAFETY: Its worker and work are there. It sets its own priority when it runs; so that it
         // does, it begins above all whom it may lend it.
         unsafe {
-            bindings::lazyirq_set_fifo((*lender.worker).task, bindings::LAZYIRQ_DISPATCH_FIFO);
+            bindings::lazyirq_set_fifo((*lender.worker).task, bindings::LAZYIRQ_HIGHEST_FIFO);
             bindings::kthread_queue_work(lender.worker, lender.work.get());
         }
     }
@@ -204,8 +204,12 @@ extern "C" fn lazyirq_make_lender() {
 
 impl Drop for Lenders {
     fn drop(&mut self) {
-        // SAFETY: Thread context. No lock has waiters any more: all who have locks are gone.
+        // No lock has waiters any more: all who have locks are gone. But a lender may still be on its way back from
+        // its last loan, for which it needs the dispatcher.
+        *LENDERS.lock() = KVec::new();
+        // SAFETY: Thread context.
         unsafe { bindings::lazyirq_lending_stop() };
+        // One may have been made meanwhile.
         *LENDERS.lock() = KVec::new();
     }
 }

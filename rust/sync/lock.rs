@@ -125,14 +125,16 @@ macro_rules! static_lock {
         $(#[$meta:meta])* $visibility:vis static $name:ident: $lock:ident<$data:ty> = $value:expr;
     )*) => {$(
         $(#[$meta])*
-        $visibility static $name: $crate::$lock<$data> =
+        $visibility static $name: $crate::$lock<$data> = {
+            let value: $data = $value;
             // SAFETY: A static stays where it is, and is not dropped.
             unsafe {
                 $crate::$lock::<$data>::new_static(
-                    $value,
+                    value,
                     ::kernel::c_str!(::core::stringify!($name)),
                 )
-            };
+            }
+        };
     )*};
 }
 
@@ -391,8 +393,11 @@ pub struct IrqGuard<'a, T: ?Sized, Kind = super::mutex::Kind, A: Access = Exclus
     _data: PhantomData<&'a mut T>,
 }
 
-// SAFETY: A shared guard gives out shared references to the data.
-unsafe impl<T: ?Sized + Sync, Kind, A: Access> Sync for Guard<'_, T, Kind, A> {}
+// SAFETY: A shared guard gives out shared references to the data, and to the lock.
+unsafe impl<T: ?Sized + Sync, Kind, A: Access> Sync for Guard<'_, T, Kind, A> where
+    Lock<T, Kind>: Sync
+{
+}
 
 macro_rules! guard {
     ($guard:ident, |$this:ident| $release:block) => {

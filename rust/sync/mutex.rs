@@ -20,7 +20,7 @@ pub struct Kind(());
 ///
 /// A release hands the lock straight to the first waiter: interrupts before threads, higher
 /// priorities before lower, and first come, first served among equals. Who waits lends the priority
-/// to the owner, and to whom that waits for: see [`the architecture`](crate). A thread is lent that
+/// to the owner, and to whom that waits for, over up to eight locks. A thread is lent that
 /// of an ithread (`SCHED_FIFO` 50 + IPL), or of a real-time thread, after `boost_delay_us` (a
 /// parameter of `lazyirq.ko`, in microseconds) at the latest, and until it releases.
 ///

@@ -25,8 +25,9 @@ pub struct Kind(());
 /// readers of a higher priority have passed goes to the front, these do not starve it either.
 ///
 /// Who waits for a writer lends it its priority, as with a mutex. Readers are counted, not known: they
-/// are lent nothing, and a thread that asks for what it reads already may wait for itself (lockdep
-/// reports that).
+/// are lent nothing, and that one waits for itself is not found: who holds it to read must not ask for it again, to
+/// read (a writer may have come in between) or to write, or waits for ever. `EDEADLK` is for waits that lead to a
+/// writer. Lockdep reports either.
 ///
 /// The thread that releases it last, or from writing, resumes the handlers that get it, as with a mutex.
 ///
@@ -119,7 +120,8 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Errors
     ///
-    /// `EINTR` and `EDEADLK`, as [`Mutex::lock_interruptible`](crate::Mutex::lock_interruptible).
+    /// `EINTR`, and `EDEADLK` if it waits for a writer who is itself or waits for it, as with
+    /// [`Mutex::lock_interruptible`](crate::Mutex::lock_interruptible).
     ///
     /// # Examples
     ///
@@ -157,7 +159,7 @@ impl<T: ?Sized> Lock<T, Kind> {
     /// # Context
     ///
     /// Thread, may sleep. Not in a handler. A thread that has the lock to write is reported, and
-    /// sleeps for ever, as with [`Mutex::lock`](crate::Mutex::lock).
+    /// sleeps for ever, as with [`Mutex::lock`](crate::Mutex::lock); one that reads it sleeps for ever.
     ///
     /// # Examples
     ///
@@ -179,7 +181,8 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Errors
     ///
-    /// `EINTR` and `EDEADLK`, as [`Mutex::lock_interruptible`](crate::Mutex::lock_interruptible).
+    /// `EINTR`, and `EDEADLK` if it waits for a writer who is itself or waits for it, as with
+    /// [`Mutex::lock_interruptible`](crate::Mutex::lock_interruptible).
     ///
     /// # Examples
     ///

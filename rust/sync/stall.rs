@@ -4,11 +4,12 @@
 //! has it.
 //!
 //! The looks at the locks with waiters note when they have first seen each of them, so blocking costs
-//! nothing for it. What is to be reported is found by a delayed work of the dispatcher's.
+//! nothing for it. What is to be reported is found by a delayed work.
 
 use crate::{
     bindings,
     primitive::{AtomicBool, AtomicU64, Relaxed, SeqCst},
+    registered,
     slot::Head,
     sync::{
         events,
@@ -49,7 +50,7 @@ fn expect_in(ns: u64) {
     }
 }
 
-/// The delayed work. The dispatcher's thread.
+/// The delayed work. Thread.
 #[no_mangle]
 extern "C" fn lazyirq_look_for_stalls() {
     DUE.swap(false, SeqCst);
@@ -127,7 +128,8 @@ impl fmt::Display for Name {
 
 enum Holder {
     Thread(ARef<Task>),
-    Handler(Name),
+    /// `None`: one that has forgotten it, and is not registered any more.
+    Handler(Option<Name>),
     Readers(usize),
 }
 
@@ -152,9 +154,8 @@ impl Stall {
         head.stats.stalls(lock.name, ms);
         events::stalls(head, lock, ms);
         let holder = match lock.owner().map(|owner| owner.address()) {
+            Some(Ok(slot)) => Holder::Handler(registered::find(slot, Name::of)),
             // SAFETY: It owns the lock, and cannot release it now: so it is alive.
-            Some(Ok(slot)) => Holder::Handler(Name::of(unsafe { &*(slot as *const Head) })),
-            // SAFETY: As above.
             Some(Err(task)) => Holder::Thread(unsafe { &*(task as *const Task) }.into()),
             None => Holder::Readers(lock.readers()),
         };
@@ -175,7 +176,12 @@ impl Stall {
             pr_err!("{handler}: it is being unregistered, and that waits for its handler\n");
         }
         match &self.holder {
-            Holder::Handler(name) => pr_err!("lock {lock} is held by the handler of {name}\n"),
+            Holder::Handler(Some(name)) => {
+                pr_err!("lock {lock} is held by the handler of {name}\n")
+            }
+            Holder::Handler(None) => {
+                pr_err!("lock {lock} was never released by a handler, which is gone\n")
+            }
             Holder::Readers(count) => pr_err!("lock {lock} is held by readers: {count}\n"),
             Holder::Thread(task) => {
                 pr_err!(

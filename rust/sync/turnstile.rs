@@ -14,7 +14,7 @@ use crate::{
     slot::Head,
     sync::{
         events::Tally,
-        lend::Loan,
+        lend::{dispatch, Loan},
         raw::Owner,
         sleeper::{fifo_priority, Sleeper},
     },
@@ -54,11 +54,14 @@ pub(super) enum Outcome {
 pub(super) struct Waiter {
     next: Cell<*const Waiter>,
     pub(super) request: Request,
-    /// Its priority, or above all others once it has been overtaken too often.
+    /// Its priority; that of who waits for its owner, if that is higher; or above all others, once it has been
+    /// overtaken too often.
     order: Cell<u32>,
     overtaken: Cell<u32>,
     /// When it was seen to wait, in nanoseconds, and whether that was reported; see `stall.rs`.
     since: Cell<u64>,
+    /// The dispatcher has followed a chain through it: when it ends, that chain leads elsewhere.
+    followed: Cell<bool>,
     sleeper: Sleeper,
     outcome: AtomicU32,
     _pin: PhantomPinned,
@@ -72,6 +75,7 @@ impl Waiter {
             order: Cell::new(request.priority),
             overtaken: Cell::new(0),
             since: Cell::new(0),
+            followed: Cell::new(false),
             sleeper,
             outcome: AtomicU32::new(Outcome::Waiting as u32),
             _pin: PhantomPinned,
@@ -113,15 +117,35 @@ impl Waiter {
         }
     }
 
-    /// In `since`: its stall was reported.
+    /// In `since`: its stall, or its deadlock, was reported.
     const REPORTED: u64 = 1 << 63;
 
     pub(super) fn is_reported(&self) -> bool {
         self.since.get() & Self::REPORTED != 0
     }
 
-    pub(super) fn set_reported(&self) {
-        self.since.set(self.since.get() | Self::REPORTED);
+    /// Returns whether it had been before.
+    pub(super) fn set_reported(&self) -> bool {
+        let since = self.since.get();
+        self.since.set(since | Self::REPORTED);
+        since & Self::REPORTED != 0
+    }
+
+    /// Its place among the waiters: see `order`.
+    pub(super) fn order(&self) -> u32 {
+        self.order.get()
+    }
+
+    pub(super) fn set_followed(&self) {
+        self.followed.set(true);
+    }
+
+    /// It has left the turnstile.
+    #[inline(always)]
+    fn leaves(&self) {
+        if self.followed.get() {
+            dispatch();
+        }
     }
 
     /// Ends the wait. Under the turnstile's lock, the waiter having left the turnstile. A handler is
@@ -165,10 +189,12 @@ pub(super) struct Turnstile {
     /// It is in the list of those that somebody has waited for.
     pub(super) known: bool,
     pub(super) tally: Tally,
-    /// `changes` when the timer last looked.
-    pub(super) seen: u32,
+    /// How often the lock had gone from one to the next when the timer last looked.
+    pub(super) seen: u64,
     /// `changes` when the dispatcher had done what is to be done for these waiters.
     settled: u32,
+    /// The last of the dispatcher's passes that has looked at it.
+    pub(super) pass: u32,
 }
 
 // SAFETY: The waiters it points to may be used from any context, under the turnstile's lock.
@@ -186,6 +212,7 @@ impl Turnstile {
                 tally: Tally::NONE,
                 seen: 0,
                 settled: u32::MAX,
+                pass: 0,
             }
         }
     }
@@ -255,14 +282,37 @@ impl Turnstile {
 
     /// Takes out a waiter that gives up; false if its wait was over before.
     pub(super) fn remove(&mut self, waiter: *const Waiter) -> bool {
-        let link = self.link(|other| ptr::eq(other, waiter));
-        if link.get().is_null() {
+        let Some(waiter) = self.take_out(waiter) else {
             return false;
-        }
-        // SAFETY: It is in the turnstile, and so alive.
-        link.set(unsafe { (*waiter).next.get() });
-        self.changed();
+        };
+        waiter.leaves();
         true
+    }
+
+    fn take_out(&mut self, waiter: *const Waiter) -> Option<&Waiter> {
+        let link = self.link(|other| ptr::eq(other, waiter));
+        // SAFETY: If it is in the turnstile, it is alive.
+        let waiter = unsafe { link.get().as_ref() }?;
+        link.set(waiter.next.get());
+        self.changed();
+        Some(waiter)
+    }
+
+    /// From now on the waiter, if it is one, comes before those of a lower order.
+    pub(super) fn raise(&mut self, waiter: *const Waiter, order: u32) {
+        let Some(waiter) = self.take_out(waiter) else {
+            return;
+        };
+        waiter.order.set(order);
+        let waiter = ptr::from_ref(waiter);
+        // SAFETY: It was in the turnstile until now, and nothing about it changes.
+        unsafe { self.insert(waiter) };
+    }
+
+    /// The waiter is part of a deadlock that is reported now; false if one was that it is part of. It waits.
+    pub(super) fn report(&self, waiter: *const Waiter) -> bool {
+        let waiter = self.iter().find(|other| ptr::eq(*other, waiter));
+        waiter.is_some_and(|waiter| !waiter.set_reported())
     }
 
     /// The waiter is told that it waits in vain; false if something has changed since `changes`.
@@ -332,6 +382,8 @@ impl Turnstile {
         self.first.set(next);
         self.changed();
         self.tally.goes_on();
+        // SAFETY: It is alive until its wait is ended.
+        unsafe { (*waiter).leaves() };
         // SAFETY: It was in the turnstile until now.
         unsafe { Waiter::end(waiter, Outcome::Granted, batch) };
         shared
@@ -346,12 +398,7 @@ impl Turnstile {
         writer.overtaken.set(writer.overtaken.get() + readers);
         if writer.overtaken.get() >= OVERTAKEN && writer.order.get() != u32::MAX {
             let writer = ptr::from_ref(writer);
-            self.remove(writer);
-            // SAFETY: It was in the turnstile until now, and nothing about it changes.
-            unsafe {
-                (*writer).order.set(u32::MAX);
-                self.insert(writer);
-            }
+            self.raise(writer, u32::MAX);
         }
     }
 }

@@ -165,6 +165,14 @@ fn goes_on(irq: Interrupt<'_>, waiter: &mut Option<Waiter>, outcome: Outcome) ->
 #[cold]
 pub(super) fn give_up(raw: &RawLock, irq: Interrupt<'_>, waiter: &Waiter) -> bool {
     let head = irq.head();
-    head.waits.set(head.waits.get().wrapping_sub(1));
-    !raw.cancel(waiter) && waiter.outcome() == Outcome::Granted
+    let waits = head.waits.get().wrapping_sub(1);
+    head.waits.set(waits);
+    if raw.cancel(waiter) {
+        if waits == 0 {
+            // If it goes on to wait for something else, nothing of ours will end that.
+            head.gives_up();
+        }
+        return false;
+    }
+    waiter.outcome() == Outcome::Granted
 }

@@ -3,8 +3,8 @@
 //! The locks that somebody waits for.
 //!
 //! Most waits are over before anything could be done about them. So a lock that gets a waiter is
-//! only put in a list, and a timer set for half of `boost_delay_us`, if none is set. It takes out
-//! the locks that nobody waits for any more. Where nothing has moved from one look to the next, it
+//! only put in a list, and a timer set for half of `boost_delay_us` (or of `stall_ms`, if that is less), if none is
+//! set. It takes out the locks that nobody waits for any more. Where a lock has gone to nobody from one look to the next, it
 //! calls for the [dispatcher](super::lend); where somebody waits for long, [`stall`] reports it. A new
 //! waiter, or a lock that goes to its next owner with others waiting, sets the timer anew.
 //!
@@ -23,6 +23,7 @@ use crate::{
         turnstile::Turnstile,
     },
 };
+use core::ptr;
 use kernel::prelude::*;
 
 /// Locks that were added to the list since it was last looked through.
@@ -33,6 +34,7 @@ pub(super) static WATCHED: RawSpinLock<Watched> = RawSpinLock::new(
         list: List::new(),
         idle: Cell::new(None),
         short: Cell::new(false),
+        pass: Cell::new(0),
     },
     1,
 );
@@ -40,15 +42,20 @@ pub(super) static WATCHED: RawSpinLock<Watched> = RawSpinLock::new(
 /// A look is on its way.
 static DUE: AtomicBool = AtomicBool::new(false);
 
-/// Half of `boost_delay_us`, in nanoseconds.
+/// From one look to the next, in nanoseconds.
 static INTERVAL: AtomicU64 = AtomicU64::new(0);
 
 /// Nanoseconds to the next look at what was in motion during the last.
 const RETRY: u64 = 50_000;
 
-/// To be called once, with `boost_delay_us`.
-pub(super) fn set_delay(us: u32) {
-    INTERVAL.store(u64::from(us) * 1000 / 2, Relaxed);
+/// To be called once. However late is lent: stalls are seen by the looks, too.
+pub(super) fn set_delay(boost_delay_us: u32, stall_ms: u32) {
+    let boost_us = u64::from(boost_delay_us);
+    let us = match u64::from(stall_ms) * 1000 {
+        0 => boost_us,
+        stall_us => boost_us.min(stall_us),
+    };
+    INTERVAL.store(us * 1000 / 2, Relaxed);
 }
 
 /// The lock has got a waiter, or its waiters another owner. With its turnstile's lock held.
@@ -86,10 +93,10 @@ pub(super) fn look_again() {
     look_in(INTERVAL.load(Relaxed).max(RETRY));
 }
 
-/// Locks that nobody waits for are taken out of the list, this one among them: it is going away.
+/// The lock is going away. A future that was forgotten may still be in its turnstile.
 pub(super) fn forget(lock: &RawLock) {
     if lock.turnstile.lock().listed {
-        WATCHED.lock().sweep();
+        WATCHED.lock().forget(lock);
     }
     known::forget(lock);
 }
@@ -97,9 +104,9 @@ pub(super) fn forget(lock: &RawLock) {
 /// A module is going, its static locks with it.
 #[no_mangle]
 extern "C" fn lazyirq_module_goes(module: *mut bindings::module) {
-    WATCHED.lock().sweep();
     // SAFETY: The module is there.
     let goes = |name: *const c_char| unsafe { bindings::lazyirq_module_has(module, name.cast()) };
+    WATCHED.lock().forget_module(goes);
     known::forget_module(goes);
     crate::debugfs::forget_names(goes);
 }
@@ -123,9 +130,9 @@ extern "C" fn lazyirq_look() {
 /// What a look has found among the locks with waiters.
 #[derive(Default)]
 struct Found {
-    /// One where nothing has moved since the last look, for the dispatcher to see.
+    /// One that has gone to nobody since the last look, and somebody waited by then: for the dispatcher to see.
     stuck: bool,
-    /// One where something has.
+    /// One that has, or that nobody waited for.
     moving: bool,
     /// Any.
     waiting: bool,
@@ -139,6 +146,8 @@ pub(super) struct Watched {
     pub(super) idle: Cell<Option<&'static Lender>>,
     /// A lender was missing.
     pub(super) short: Cell<bool>,
+    /// The dispatcher's passes so far, for short.
+    pass: Cell<u32>,
 }
 
 // SAFETY: Under the list's lock.
@@ -154,6 +163,26 @@ impl Watched {
         self.list.iter()
     }
 
+    fn forget(&mut self, lock: &RawLock) {
+        self.collect();
+        // Not if a look has taken it out by now.
+        if lock.turnstile.lock().listed {
+            self.list.remove(lock);
+        }
+    }
+
+    /// Takes out what is a module's.
+    fn forget_module(&mut self, goes: impl Fn(*const c_char) -> bool) {
+        self.collect();
+        self.list.retain(|lock| {
+            let goes = goes(lock.name.as_char_ptr());
+            if goes {
+                lock.turnstile.lock().listed = false;
+            }
+            !goes
+        });
+    }
+
     /// Takes out the locks without waiters, and looks at the others.
     fn sweep(&mut self) -> Found {
         self.collect();
@@ -167,10 +196,13 @@ impl Watched {
                 turnstile.listed = false;
                 return false;
             }
+            let waited = turnstile.iter().any(|waiter| waiter.waited(now) > 0);
             turnstile.iter().for_each(|waiter| waiter.waits_at(now));
             found.waiting = true;
-            if turnstile.seen != turnstile.changes {
-                turnstile.seen = turnstile.changes;
+            // Who comes and gives up, or comes and waits, is no progress.
+            let moved = turnstile.seen != turnstile.tally.handed_over;
+            turnstile.seen = turnstile.tally.handed_over;
+            if moved || !waited {
                 found.moving = true;
             } else if !turnstile.is_settled() {
                 found.stuck = true;
@@ -180,9 +212,23 @@ impl Watched {
         found
     }
 
-    pub(super) fn unsettle(&mut self) {
+    /// The dispatcher begins to look at all of them.
+    pub(super) fn begin_pass(&self) {
+        self.pass.set(self.pass.get().wrapping_add(1));
+    }
+
+    /// A lock with waiters that it has not looked at in this pass, and the `SCHED_FIFO` priority that they have to
+    /// lend.
+    pub(super) fn next_in_pass(&mut self) -> Option<(*const RawLock, u32)> {
         self.collect();
-        self.locks()
-            .for_each(|lock| lock.turnstile.lock().set_settled(false));
+        self.locks().find_map(|lock| {
+            let mut turnstile = lock.turnstile.lock();
+            if turnstile.is_empty() || turnstile.pass == self.pass.get() {
+                return None;
+            }
+            turnstile.pass = self.pass.get();
+            turnstile.set_settled(true);
+            Some((ptr::from_ref(lock), turnstile.need()))
+        })
     }
 }

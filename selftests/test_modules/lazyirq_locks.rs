@@ -29,6 +29,7 @@
 //! | `U` | the same, not preemptible (threads) |
 //! | `h` `b` | wait for `go`, asleep (threads) or busily |
 //! | `d` | defer (handlers) |
+//! | `f` | forget the guard of what was taken last (handlers) |
 //!
 //! At the end all is released, last first. A step that is done leaves the actor's name and itself in
 //! the trace; `.` is the end, `!` a step that failed. A handler's steps off the lazy path have a `'`.
@@ -107,7 +108,7 @@ impl Program {
         };
         for (place, word) in words.enumerate() {
             *this.steps.get_mut(place).ok_or(EINVAL)? = match word.as_bytes() {
-                [what @ (b'u' | b'U' | b'h' | b'b' | b'd')] => *what,
+                [what @ (b'u' | b'U' | b'h' | b'b' | b'd' | b'f')] => *what,
                 [what @ (b'x' | b'i' | b't' | b'r' | b'w' | b'R' | b'W' | b'p' | b'v' | b'k'), which @ b'0'..=b'1'] => {
                     what | (which - b'0') << 7
                 }
@@ -319,6 +320,10 @@ impl Handler for Actor {
                     mark(program.actor, b'b', 0, !in_hard_irq());
                     let _ = wait_for_go(program.actor, true);
                     continue;
+                }
+                b'f' => {
+                    core::mem::forget(taken.iter_mut().rev().find_map(Option::take));
+                    None
                 }
                 _ => {
                     release_last(&mut taken);

@@ -49,6 +49,9 @@ MODULE_PARM_DESC(lines, "Lines, up to 1024");
 static unsigned int nr_sources = SOURCES;
 module_param_named(sources, nr_sources, uint, 0);
 MODULE_PARM_DESC(sources, "Devices of each line, up to 4");
+static bool slow;
+module_param(slow, bool, 0);
+MODULE_PARM_DESC(slow, "The controller is behind a bus that has to be waited for");
 
 /*
  * So many interrupts in a row that nobody answered jam a line: a storm that
@@ -236,6 +239,10 @@ static int sim_set_affinity(struct irq_data *data, const struct cpumask *mask, b
 	raw_spin_unlock_irqrestore(&line->lock, flags);
 	irq_data_update_effective_affinity(data, cpumask_of(cpu));
 	return IRQ_SET_MASK_OK;
+}
+
+static void sim_bus(struct irq_data *data)
+{
 }
 
 static struct irq_chip chip = {
@@ -495,6 +502,8 @@ static int __init sim_init(void)
 
 	if (!nr_lines || nr_lines > MAX_LINES || !nr_sources || nr_sources > SOURCES)
 		return -EINVAL;
+	if (slow)
+		chip.irq_bus_lock = chip.irq_bus_sync_unlock = sim_bus;
 	lines = kvcalloc(nr_lines, sizeof(*lines), GFP_KERNEL);
 	if (!lines)
 		return -ENOMEM;

@@ -24,7 +24,12 @@
 //!
 //! The handler's letters are lower case when they come from an ithread.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU8, AtomicUsize, Ordering::SeqCst};
+use core::{
+    future::{poll_fn, Future},
+    pin::pin,
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU8, AtomicUsize, Ordering::SeqCst},
+    task::Poll,
+};
 use kernel::{
     debugfs::{Dir, File},
     device::Core,
@@ -59,6 +64,8 @@ enum Mode {
     Defer,
     /// Waits for what nothing will ever end.
     Illegal,
+    /// Gives up its wait for `b`, and waits for what nothing will ever end.
+    GivesUp,
     /// Takes `a` while it holds it.
     Deadlock,
     /// Answers that it was not its device.
@@ -78,6 +85,7 @@ impl Mode {
             "two" => Mode::Two,
             "defer" => Mode::Defer,
             "illegal" => Mode::Illegal,
+            "gives-up" => Mode::GivesUp,
             "deadlock" => Mode::Deadlock,
             "foreign" => Mode::Foreign,
             "busy" => Mode::Busy,
@@ -298,7 +306,11 @@ impl Handler for Traced {
                 *this.b.lock_irq(irq).await += 1;
                 this.step(b'B');
             }
-            if is(Mode::Illegal) {
+            if is(Mode::GivesUp) {
+                let mut b = pin!(this.b.lock_irq(irq));
+                poll_fn(|context| Poll::Ready(b.as_mut().poll(context).is_pending())).await;
+            }
+            if is(Mode::Illegal) || is(Mode::GivesUp) {
                 core::future::pending::<()>().await;
             }
             if is(Mode::Deadlock) {
@@ -393,7 +405,7 @@ unsafe impl Sync for Run {}
 /// before its vectors, and `release` is still there while the registration waits for its handler.
 struct Data<'bound> {
     _run: Pin<KBox<File<Run>>>,
-    _registration: Devres<Registered>,
+    _registration: Option<Devres<Registered>>,
     _vectors: pci::IrqVectorRegistration<'bound>,
     _files: [Control; 6],
     _dir: Dir,
@@ -487,6 +499,10 @@ impl pci::Driver for Test {
             control!(c"reset", write_reset),
             file!(dir.read_callback_file(c"trace", shared.clone(), &read_trace)),
         ];
+        let mut registration = Some(registration);
+        if module_parameters::forget.value() != 0 {
+            core::mem::forget(registration.take());
+        }
         Ok(Data {
             _run: run,
             _registration: registration,
@@ -515,6 +531,10 @@ kernel::module_pci_driver! {
         twice: u8 {
             default: 0,
             description: "1: register each interrupt twice, which fails",
+        },
+        forget: u8 {
+            default: 0,
+            description: "1: forget each registration, so that its vectors go first",
         },
     },
 }

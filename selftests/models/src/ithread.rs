@@ -14,12 +14,12 @@ mod boost;
 mod models;
 
 use crate::{
-    primitive::{AtomicPtr, Cell, Ordering},
+    primitive::{AtomicPtr, Cell},
     slot::Head,
-    sync::Sleep,
 };
 pub(crate) use boost::Boost;
-use std::{ops::Deref, ptr};
+use boost::Boosted;
+use std::ptr;
 
 pub(crate) fn enqueue(head: &Head, _home: u32) {
     head.enqueue();
@@ -46,29 +46,11 @@ pub(crate) fn is_busy(_cpu: u32, _ipl: usize) -> bool {
 /// A thread, as the scheduler knows it.
 pub(crate) struct Task {
     pub(crate) fifo: Cell<u32>,
-    pub(crate) awake: Sleep,
 }
 
 struct Work {
     thread: AtomicPtr<Task>,
-    boosted_for: BoostedFor,
-}
-
-/// Loom lets a store come between the two halves of another thread's compare-exchange, but not a swap.
-struct BoostedFor(AtomicPtr<Head>);
-
-impl BoostedFor {
-    fn store(&self, head: *mut Head, order: Ordering) {
-        self.0.swap(head, order);
-    }
-}
-
-impl Deref for BoostedFor {
-    type Target = AtomicPtr<Head>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
+    boosted: Boosted,
 }
 
 struct Cpu {
@@ -83,7 +65,7 @@ loom::lazy_static! {
     static ref CPU: Cpu = Cpu {
         work: std::array::from_fn(|_| Work {
             thread: AtomicPtr::new(ptr::null_mut()),
-            boosted_for: BoostedFor(AtomicPtr::new(ptr::null_mut())),
+            boosted: Boosted::new(),
         }),
     };
 }

@@ -146,11 +146,6 @@ mod bindings {
         unsafe { (*task).fifo.set(fifo) };
     }
 
-    pub(crate) unsafe fn wake_up_process(task: *mut task_struct) {
-        // SAFETY: It is there.
-        unsafe { (*task).awake.complete() };
-    }
-
     pub(crate) unsafe fn lazyirq_line_wake(line: *mut irq_desc) {
         // SAFETY: It outlives the handlers.
         unsafe { (*line).wake() };

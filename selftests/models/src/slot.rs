@@ -35,6 +35,7 @@ type Run<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 pub(crate) struct Head {
     pub(crate) continuation: Continuation,
     pub(crate) waits: Cell<u32>,
+    resumed: Cell<bool>,
     fresh: Cell<bool>,
     batch: Cell<*const Batch>,
     next: Cell<*mut Head>,
@@ -83,6 +84,7 @@ impl<'a> Slot<'a> {
         let head = Head {
             continuation: Continuation::new(1),
             waits: Cell::new(0),
+            resumed: Cell::new(false),
             fresh: Cell::new(false),
             batch: Cell::new(std::ptr::null()),
             next: Cell::new(std::ptr::null_mut()),
@@ -132,6 +134,14 @@ impl Head {
 
     pub(crate) fn disarm(&self, before: Phase) {
         self.continuation.disarm(before);
+    }
+
+    pub(crate) fn gives_up(&self) {
+        self.disarm(if self.resumed.get() {
+            Phase::Running
+        } else {
+            Phase::Idle
+        });
     }
 
     pub(crate) fn wake(&self, batch: Option<&Batch>) {
@@ -216,6 +226,13 @@ impl Head {
         })
     }
 
+    fn poll_again(&self) -> bool {
+        self.resumed.set(true);
+        let is_done = self.poll();
+        self.resumed.set(false);
+        is_done
+    }
+
     /// The hard-IRQ entry. Returns whether the handler is unfinished.
     pub(crate) fn enter(&self) -> bool {
         if !self.continuation.may_start(0) {
@@ -278,7 +295,7 @@ impl Head {
     fn resume_in_ithread(&self) -> bool {
         self.continuation.run();
         self.fresh.set(false);
-        let is_done = self.poll();
+        let is_done = self.poll_again();
         self.resumed(is_done, None)
     }
 
@@ -287,7 +304,7 @@ impl Head {
         self.continuation.run();
         self.fresh.set(false);
         self.batch.set(batch);
-        let is_done = self.poll();
+        let is_done = self.poll_again();
         self.batch.set(std::ptr::null());
         self.resumed(is_done, Some(batch));
     }

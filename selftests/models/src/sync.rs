@@ -21,8 +21,9 @@ mod models;
 #[cfg(test)]
 mod order;
 
+pub(crate) use lend::dispatch;
 #[cfg(test)]
-pub(crate) use lend::boost;
+pub(crate) use lend::{boost, dispatched};
 pub(crate) use lock::Lock;
 pub(crate) use raw::{Holder, Owner};
 #[cfg(test)]
@@ -31,7 +32,7 @@ pub(crate) use sleeper::Sleep;
 
 /// A mutex that is a static.
 macro_rules! global_lock {
-    (pub($vis:tt) unsafe(uninit) static $name:ident: Mutex<$data:ty> = $value:expr;) => {
+    ($(#[$_doc:meta])* pub($vis:tt) unsafe(uninit) static $name:ident: Mutex<$data:ty> = $value:expr;) => {
         loom::lazy_static! {
             pub($vis) static ref $name: crate::sync::Global<$data> =
                 crate::sync::Global(loom::sync::Mutex::new($value));

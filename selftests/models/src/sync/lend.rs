@@ -5,9 +5,24 @@
 use crate::{
     continuation::Phase,
     ithread::Boost,
+    primitive::{AcqRel, AtomicBool},
     slot::Head,
     sync::{raw::Owner, Lock},
 };
+
+loom::lazy_static! {
+    static ref DISPATCHED: AtomicBool = AtomicBool::new(false);
+}
+
+pub(crate) fn dispatch() {
+    DISPATCHED.swap(true, AcqRel);
+}
+
+/// Was the dispatcher called, since the last time?
+#[cfg(test)]
+pub(crate) fn dispatched() -> bool {
+    DISPATCHED.swap(false, AcqRel)
+}
 
 #[derive(Clone, Copy)]
 pub(super) enum Loan {}

@@ -11,7 +11,7 @@ use crate::{
     threads::threads,
 };
 use std::{
-    future::{poll_fn, Future},
+    future::{pending, poll_fn, Future},
     pin::pin,
     ptr,
     task::Poll,
@@ -170,6 +170,28 @@ fn cancel_and_hand_over() {
             slot.assert_rested();
         });
         lock.assert_free(2);
+    });
+}
+
+/// A handler gives its wait up, and goes on to wait for what nothing ends: it is found, whether the lock has come
+/// meanwhile or not.
+#[test]
+fn give_up_and_wait_for_nothing() {
+    model(2, || {
+        let (lock, ithread) = (&Lock::new(), &Ithread::new());
+        let slot = Slot::new(ithread, |irq| async move {
+            ask_once(lock.write_irq(irq)).await;
+            pending().await
+        });
+        threads(|t| {
+            let guard = lock.held();
+            t.spawn(move || drop(guard));
+            t.spawn(|| ithread.run(1));
+            if !slot.enter() {
+                ithread.end();
+            }
+        });
+        slot.assert_dead();
     });
 }
 
