@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the kernel crate lacks. Read by bindgen (functions and variables named lazyirq_*), compiled
- * in helpers.c. Nothing here decides anything: the mechanism is in Rust.
+ * What the kernel crate lacks. Read by bindgen (functions and variables named lazyirq_*), compiled in
+ * helpers.c and its neighbours. Nothing here decides anything: the mechanism is in Rust.
  */
 #ifndef LAZYIRQ_BINDINGS_H
 #define LAZYIRQ_BINDINGS_H
@@ -65,14 +65,14 @@ void lazyirq_raw_spin_unlock(raw_spinlock_t *lock, unsigned long flags);
 extern struct lock_class_key lazyirq_spin_classes[3];
 extern const char lazyirq_spin_name[17];
 
-/* So many locks of a handler are known to lockdep at a time. */
+/* How many locks of a handler are known to lockdep at a time. */
 #define LAZYIRQ_HELD 4
 
 void lazyirq_lockdep_acquire(struct lockdep_map *map, bool shared, bool trying);
 void lazyirq_lockdep_release(struct lockdep_map *map);
 void lazyirq_lockdep_handler(struct lockdep_map **held, struct lockdep_map *map, bool shared);
 
-/* Above all who may wait for a lock: of those who dispatch what is lent to whom, and of threads that are to end. */
+/* Above any waiter for a lock: for the dispatcher, which decides what is lent, and threads that are to end. */
 #define LAZYIRQ_HIGHEST_FIFO 99
 
 int lazyirq_lending_start(void);

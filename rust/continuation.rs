@@ -24,26 +24,26 @@
 //! | # | from, to | who, where |
 //! |---|---|---|
 //! | 1 | Idle → Armed | the handler's first poll (hard IRQ), before it is put in a wait queue |
-//! | 2 | Armed → Parked | the hard-IRQ entry, or who has resumed it, after the poll returned pending |
-//! | 3 | Armed → Notified | whoever releases the lock, while the poll is still running |
+//! | 2 | Armed → Parked | the hard-IRQ entry, or the context that resumed it, after the poll returned pending |
+//! | 3 | Armed → Notified | the releaser of the lock, while the poll is still running |
 //! | 4 | Notified → Queued | as 2: the poller queues it itself, the releaser must not |
-//! | 5 | Parked → Queued | whoever releases the lock, and it queues the continuation, or resumes it |
-//! | 6 | Queued → Running | who resumes it: the ithread, or the releaser of the lock |
-//! | 7 | Running → Armed | as 1, by the same |
-//! | 8 | Running → Idle | the same, with no event remembered and the line unmasked |
+//! | 5 | Parked → Queued | the releaser of the lock, which queues the continuation or resumes it |
+//! | 6 | Queued → Running | the context that resumes it: the ithread, or the releaser of the lock |
+//! | 7 | Running → Armed | as 1, in the context of 6 |
+//! | 8 | Running → Idle | the same context, with no event remembered and the line unmasked |
 //! | 9 | Idle → Queued | the hard-IRQ entry, for an interrupt that is held |
-//! | 10 | Running → Queued | the same, for an event that came meanwhile |
-//! | 11 | Running → Notified | as 3, for a wait left over from an earlier poll; and `defer()` |
+//! | 10 | Running → Queued | the same context, for an event that came meanwhile |
+//! | 11 | Running → Notified | as 3, for a wait left over from an earlier poll; and `defer()`, also from Idle, in the first poll |
 //! | 12 | → Dead | the poller |
 //!
-//! A lazy path that does not wait leaves the word alone: it stays Idle, and nothing is written.
-//! That is sound because an interrupt line never runs its handlers on two CPUs at a time, and
-//! nobody but the hard-IRQ entry leaves Idle.
+//! A lazy path that does not wait leaves the word alone: it stays Idle, and nothing is written. That is sound
+//! because an interrupt line never runs its handlers on two CPUs at a time, and only the hard-IRQ entry
+//! leaves Idle.
 //!
-//! The rest of the word goes with the phase, so that each of these changes in one step with it:
-//! the IPL, the events that came while the handler was unfinished, whether its line is masked, and
-//! whether it is being stopped. The IPL changes in Idle alone: an unfinished handler counts in IPL
-//! order by the one that it had when it left Idle.
+//! The rest of the word is kept with the phase so that each of these changes in one step with it: the IPL,
+//! the events that came while the handler was unfinished, whether its line is masked, and whether it is being
+//! stopped. The IPL changes only in Idle: an unfinished handler counts in IPL order by the IPL that it had
+//! when it left Idle.
 
 use crate::primitive::{AcqRel, Acquire, AtomicU32, Relaxed};
 
@@ -64,7 +64,7 @@ pub(crate) enum Phase {
 ///
 /// # Invariants
 ///
-/// Its phase is that of a [`Phase`].
+/// The phase bits are those of a [`Phase`].
 ///
 /// | bits | meaning |
 /// |---|---|
@@ -73,7 +73,7 @@ pub(crate) enum Phase {
 /// | 27 | stopped: no new start, the registration is being dropped |
 /// | 26 | masked: the line is disabled on behalf of this handler |
 /// | 16..=25 | events that came while it was unfinished |
-/// | 8..=15 | the IPL from the next Idle on, if it is to be another one |
+/// | 8..=15 | the IPL from the next Idle on, if it is to change |
 /// | 0..=7 | IPL |
 ///
 /// As a signed number an idle word is the IPL and a busy one is negative, so that the lazy path
@@ -89,7 +89,7 @@ impl State {
     const STOPPED: u32 = 1 << 27;
     const MASKED: u32 = 1 << 26;
     const EVENTS_SHIFT: u32 = 16;
-    /// More than can come before the line is masked, by far.
+    /// Far more than can come before the line is masked.
     const MOST_EVENTS: u32 = 0x3ff;
     const EVENTS: u32 = Self::MOST_EVENTS << Self::EVENTS_SHIFT;
     const NEXT_IPL_SHIFT: u32 = 8;
@@ -146,26 +146,26 @@ impl State {
 /// What becomes of an interrupt that may not take the lazy path.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// 9: it is Queued now; the caller puts it in its CPU's queue.
+    /// 9: the handler is Queued now; the caller puts it in its CPU's queue.
     Held,
-    /// It was added to the unfinished handler's events, and starts it again.
+    /// The interrupt was added to the unfinished handler's events, and starts it again.
     Remembered,
-    /// The registration is going, and waits for the handler: not handled, but what masks the line stays.
+    /// The registration is being dropped and waits for the handler: not handled, but the line's mask stays.
     Late,
-    /// The registration is going, or the handler is dead: not handled.
+    /// The registration is being dropped, or the handler is dead: not handled.
     Refused,
 }
 
-/// What the poller has to do after a pending poll.
+/// What the poller must do after a pending poll.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Pending {
-    /// 2: nothing, it waits.
+    /// 2: nothing, the handler waits.
     Parked,
     /// 4: put it in its CPU's queue.
     Queue,
 }
 
-/// What the ithread has to do after a handler is done.
+/// What must be done after a handler is done, by the context that resumed it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Done {
     /// 8: it is Idle.
@@ -177,8 +177,8 @@ pub(crate) enum Done {
     Unmask,
 }
 
-/// The atomic word. Every transition is one compare-exchange: `Acquire` to see what the last owner
-/// of the handler's storage left there, `Release` to show the next one.
+/// The atomic word. Every transition is one atomic read-modify-write: `Acquire` to see what the last owner of the
+/// handler's storage left there, `Release` to show it to the next owner.
 pub(crate) struct Continuation(AtomicU32);
 
 impl Continuation {
@@ -186,13 +186,13 @@ impl Continuation {
         Self(AtomicU32::new(ipl.into()))
     }
 
-    /// The IPL by which an unfinished handler counts, or the next interrupt will.
+    /// The IPL by which an unfinished handler counts, or by which the next interrupt will.
     pub(crate) fn ipl(&self) -> usize {
         (self.0.load(Relaxed) & State::IPL) as usize
     }
 
-    /// Sets the IPL, of an unfinished handler when that is Idle again. Returns whether it is set
-    /// already.
+    /// Sets the IPL; that of an unfinished handler changes when the handler is Idle again. Returns whether it
+    /// has changed already.
     pub(crate) fn set_ipl(&self, ipl: u8) -> bool {
         let old = self.update(|state| {
             let state = state.with_next_ipl(ipl);
@@ -209,13 +209,13 @@ impl Continuation {
         self.0.load(Acquire) as i32 > level
     }
 
-    /// The `Acquire` pairs with the `Release` of the transition that led there.
+    /// The `Acquire` pairs with the `Release` of the transition that led to this state.
     pub(crate) fn load(&self) -> State {
         State(self.0.load(Acquire))
     }
 
-    /// Applies `change` until it sticks, and returns the state before; `None` leaves the word alone,
-    /// and is no more than a `load`.
+    /// Applies `change` until it succeeds, and returns the previous state; `None` leaves the word alone, and
+    /// amounts to a `load`.
     fn update(&self, change: impl Fn(State) -> Option<State>) -> State {
         let change = |word| change(State(word)).map(|state| state.0);
         match self.0.fetch_update(AcqRel, Acquire, change) {
@@ -223,13 +223,13 @@ impl Continuation {
         }
     }
 
-    /// 1, 7: the handler is about to be put in a wait queue. From here on it may be woken.
-    /// Returns the phase before.
+    /// 1, 7: the handler is about to be put in a wait queue. From here on it may be woken. Returns the
+    /// previous phase.
     #[inline]
     pub(crate) fn arm(&self) -> Phase {
         const ARMED: u32 = (Phase::Armed as u32) << State::PHASE_SHIFT | State::BUSY;
         if State(self.0.load(Relaxed)).phase() == Phase::Idle {
-            // Nobody else leaves Idle, whose bits are 0.
+            // No other context leaves Idle, whose bits are 0.
             self.0.fetch_or(ARMED, AcqRel);
             return Phase::Idle;
         }
@@ -246,12 +246,12 @@ impl Continuation {
         old.phase()
     }
 
-    /// Takes 1 or 7 back: there is nothing to wait for.
+    /// Reverts 1 or 7: there is nothing to wait for.
     pub(crate) fn disarm(&self, before: Phase) {
         self.update(|state| (state.phase() == Phase::Armed).then(|| state.with(before)));
     }
 
-    /// 3, 5, 11: what it waited for is there. Returns whether the caller has to queue it.
+    /// 3, 5, 11: what the handler waited for is available. Returns whether the caller must queue it.
     #[must_use]
     #[inline]
     pub(crate) fn wake(&self) -> bool {
@@ -275,20 +275,20 @@ impl Continuation {
         let old = self.update(|state| match state.phase() {
             Phase::Armed | Phase::Running => Some(state.with(Phase::Notified)),
             Phase::Parked => Some(state.with(Phase::Queued)),
-            // Written all the same. So either 6 comes later, pairs with this, and its poll sees what
-            // it waited for; or 6 came first, and the handler is not found Queued here. With a mere
-            // load neither need be so, and nobody would wake it.
+            // Write the word although it does not change. Then either 6 comes later and pairs with this, so
+            // that its poll sees what the handler waited for; or 6 came first, and the handler is not found
+            // Queued here. A mere load would guarantee neither, and nothing would wake the handler.
             _ => Some(state),
         });
         old.phase() == Phase::Parked
     }
 
-    /// The handler asks by itself to be polled again, in its ithread.
+    /// The handler itself asks to be polled again, in its ithread.
     pub(crate) fn defer(&self) {
         self.update(|state| Some(state.with(Phase::Notified)));
     }
 
-    /// 9, or one more event. `mask` says that the caller has disabled the line for it.
+    /// 9, or one more event. `mask` tells whether the caller has disabled the line for it.
     pub(crate) fn arrive(&self, mask: bool) -> Arrival {
         let arrival = |state: State| match state.phase() {
             _ if state.is_refusing() => Arrival::Refused,
@@ -310,7 +310,7 @@ impl Continuation {
         arrival(old)
     }
 
-    /// Will something wake the handler, or has it, whose poll has just returned pending?
+    /// The handler's poll has just returned pending: will something wake it, or has something done so?
     #[inline]
     pub(crate) fn is_awaiting(&self) -> bool {
         matches!(self.load().phase(), Phase::Armed | Phase::Notified)
@@ -319,7 +319,7 @@ impl Continuation {
     /// 2, 4: a poll returned pending, and is awaiting something.
     #[inline]
     pub(crate) fn pending(&self) -> Pending {
-        // Nobody else leaves Armed but for Notified, so the phase can be added to.
+        // Other contexts leave Armed only for Notified, so the phase can be changed by an addition.
         const STEP: u32 = (Phase::Parked as u32 - Phase::Armed as u32) << State::PHASE_SHIFT;
         const _: () = assert!(
             Phase::Parked as u32 - Phase::Armed as u32
@@ -331,8 +331,8 @@ impl Continuation {
         }
     }
 
-    /// 12: the handler is given up, with its line disabled by `mask`. If it has been already, by an interrupt,
-    /// `unmask` takes back what was one time too many.
+    /// 12: the handler is given up, with its line disabled by `mask`. If an interrupt had disabled the line
+    /// already, `unmask` undoes the surplus disabling.
     pub(crate) fn die(&self, mask: impl FnOnce(), unmask: impl FnOnce()) {
         mask();
         let old = self.update(|state| Some(state.masked().with(Phase::Dead)));
@@ -341,22 +341,22 @@ impl Continuation {
         }
     }
 
-    /// 6: the ithread takes it from the queue.
+    /// 6: the ithread takes it from the queue, or the releaser from its batch.
     ///
-    /// Nobody else leaves Queued, so the phase can be added to.
+    /// No other context leaves Queued, so the phase can be changed by an addition.
     pub(crate) fn run(&self) {
         const STEP: u32 = (Phase::Running as u32 - Phase::Queued as u32) << State::PHASE_SHIFT;
         self.0.fetch_add(STEP, AcqRel);
     }
 
-    /// A lazy path is done that was armed meanwhile, or stopped. What it was armed for is cancelled.
+    /// A lazy path that was armed or stopped meanwhile is done. What it was armed for is cancelled.
     #[cold]
     #[inline(never)]
     pub(crate) fn done_lazily(&self) {
         self.update(|state| Some(state.with(Phase::Idle)));
     }
 
-    /// 8, 10: a handler is done in the ithread.
+    /// 8, 10: a handler is done in the context that resumed it.
     #[inline]
     pub(crate) fn done(&self) -> Done {
         const RUNNING: u32 = (Phase::Running as u32) << State::PHASE_SHIFT | State::BUSY;
@@ -379,8 +379,8 @@ impl Continuation {
                 // at once, is masked again, and its handler never runs.
                 Done::Again
             } else if state.is_masked() && !state.is_stopped() {
-                // What is being stopped leaves its line masked until it is freed: whatever still
-                // asserts it would not be answered.
+                // A handler that is being stopped leaves its line masked until the line is freed: a device
+                // that still asserts it would not be answered.
                 Done::Unmask
             } else {
                 Done::Idle

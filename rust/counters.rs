@@ -2,9 +2,9 @@
 
 //! The counters of one registered interrupt, and how they are read and reset.
 //!
-//! Every counter has one writer at a time (the line's hard-IRQ entry, or the thread that runs the
-//! handler), so counting is a plain addition to memory that no other CPU writes. What is read of an
-//! interrupt is what was counted at one moment, and adds up:
+//! Every counter has one writer at a time (the line's hard-IRQ entry, or the thread that runs the handler),
+//! so counting is a plain addition to memory that no other CPU writes. The counters of an interrupt are read
+//! as of one moment, and add up:
 //!
 //! ```text
 //! interrupts = lazy + blocked + deferred + held + remembered + refused + threaded
@@ -25,14 +25,15 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
-    /// The `Release` pairs with the fence after each look: who sees a count sees what was counted before.
+    /// The `Release` pairs with the fence after each look: a reader that sees a count sees what was counted
+    /// before.
     #[inline(always)]
     pub(crate) fn add(&self, n: u64) {
         self.count
             .store(load_own(&self.count).wrapping_add(n), Release);
     }
 
-    /// The count since the last reset, out of what it was since registration.
+    /// The count since the last reset, given the count since registration.
     fn since_reset(&self, total: u64) -> u64 {
         total.wrapping_sub(self.base.load(Relaxed))
     }
@@ -41,7 +42,7 @@ impl Counter {
         self.since_reset(self.total())
     }
 
-    /// The count since registration, resets or not.
+    /// The count since registration, regardless of resets.
     #[inline]
     pub(crate) fn total(&self) -> u64 {
         self.count.load(Relaxed)
@@ -62,7 +63,7 @@ macro_rules! counters {
         #[derive(Default)]
         pub(crate) struct Counters {
             $($(#[$doc])* pub(crate) $name: Counter,)*
-            /// For the hard-IRQ entry, while an interrupt may be answered that is not counted yet.
+            /// Changed by the hard-IRQ entry while an interrupt that is not counted yet may be answered.
             pub(crate) arriving: SeqCount,
         }
 
@@ -71,13 +72,13 @@ macro_rules! counters {
                 Counts { $($name: self.$name.total()),* }
             }
 
-            /// What they all were at one moment, since the last reset.
+            /// All counts since the last reset, as of one moment.
             pub(crate) fn snapshot(&self) -> Counts {
                 let totals = self.totals();
                 Counts { $($name: self.$name.since_reset(totals.$name)),* }
             }
 
-            /// They all begin anew at one moment.
+            /// Resets all counters as of one moment.
             pub(crate) fn reset(&self) {
                 let totals = self.totals();
                 $(self.$name.reset_at(totals.$name);)*
@@ -91,7 +92,7 @@ macro_rules! counters {
         }
 
         impl Counts {
-            /// Each with its name.
+            /// Each count with its name.
             pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($name), self.$name)),*].into_iter()
             }
@@ -102,11 +103,11 @@ macro_rules! counters {
 counters! {
     /// Handlers that were done in the lazy path.
     lazy,
-    /// Handlers that left the lazy path waiting for a lock, or for what nothing would ever end.
+    /// Handlers that left the lazy path waiting for a lock, or for something that nothing would ever end.
     blocked,
     /// Handlers that left the lazy path by `defer()`.
     deferred,
-    /// Interrupts started in the ithread, since a handler of their IPL or above was unfinished.
+    /// Interrupts started in the ithread, because a handler of their IPL or above was unfinished.
     held,
     /// Interrupts that came while their own handler was unfinished, and started it once more.
     remembered,
@@ -116,15 +117,15 @@ counters! {
     threaded,
     /// Handlers that were done after they had left the lazy path, or in the stock IRQ thread.
     resumed,
-    /// Of these, handlers that whoever released their lock has resumed. The others: the ithread.
+    /// Of these, handlers that the releaser of their lock has resumed. The ithread resumed the others.
     lent,
     /// Waits for a lock after the lazy path was left.
     reblocked,
-    /// Waits for a lock that a thread had.
+    /// Waits for a lock that a thread owned.
     met_thread,
-    /// Waits for a lock that another handler had.
+    /// Waits for a lock that another handler owned.
     met_handler,
-    /// Waits for a lock that readers had.
+    /// Waits for a lock that readers owned.
     met_readers,
     /// Answers `IrqReturn::None` from the lazy path (or the stock mechanism).
     spurious,
@@ -132,7 +133,7 @@ counters! {
     late_none,
     /// Pending polls that nothing would ever have ended. The handler is dead then.
     illegal,
-    /// Waits for a lock that took longer than `stall_ms`. Counted by whoever reports them.
+    /// Waits for a lock that took longer than `stall_ms`. Counted by the context that reports them.
     stalled,
     /// Runs in the ithread in which the handler has slept.
     slept,
@@ -141,8 +142,8 @@ counters! {
 }
 
 impl Counters {
-    /// What they all were at one moment, since registration. None of them ever returns to an earlier
-    /// value, so between two looks that see the same it was so.
+    /// All counts since registration, as of one moment. None of them ever returns to an earlier value, so
+    /// what two looks both see was true at a moment between them.
     fn totals(&self) -> Counts {
         let look = || self.arriving.read(|| self.look());
         let mut last = look();

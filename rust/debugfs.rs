@@ -2,8 +2,8 @@
 
 //! `/sys/kernel/debug/lazyirq`: the counters, for root alone.
 //!
-//! Here is which files there are, and what may be written to them; what is shown is in [`rows`], and how
-//! in [`table`].
+//! This module defines which files exist and what may be written to them; what is shown is in [`rows`], and
+//! how in [`table`].
 
 use crate::{histogram::Seen, ipl::Ipl, ithread, observe, slot::Head, stats::Stats, sync};
 use kernel::{
@@ -24,7 +24,7 @@ mod table;
 ///
 /// # Invariants
 ///
-/// They are there for as long as this is: see [`Listed::new`].
+/// The statistics exist for as long as this does: see [`Listed::new`].
 #[derive(Clone, Copy)]
 struct Entry(*const Stats);
 
@@ -65,7 +65,7 @@ unsafe impl Send for Handler {}
 // SAFETY: As above.
 unsafe impl Sync for Handler {}
 
-/// An interrupt's place in debugfs. It is gone when this is dropped, and nobody reads it.
+/// An interrupt's place in debugfs. Once this is dropped, the place is gone and nobody reads it.
 pub(crate) struct Listed {
     row: Entry,
     _stats: Pin<KBox<File<Entry>>>,
@@ -78,12 +78,13 @@ impl Listed {
     ///
     /// # Safety
     ///
-    /// `stats` stays where it is until this is dropped, and so does the `head` of a lazy interrupt.
+    /// `stats` stays where it is until the returned value is dropped, and so does the `head` of a lazy
+    /// interrupt.
     pub(crate) unsafe fn new(stats: &Stats, head: Option<&Head>) -> Result<Self> {
-        // INVARIANT: By the requirement. So below.
+        // INVARIANT: By the requirement. The same holds for `Handler` below.
         let row = Entry(stats);
-        // Before the list's lock, so that they go after it if this fails: a file goes when nobody reads
-        // it, and who reads it may wait for that lock.
+        // Declared before the list is locked, so that they are dropped after it is unlocked if this fails: a
+        // file goes away only when nobody reads it, and a reader may wait for that lock.
         let (dir, stats, ipl);
         let mut list = LIST.lock();
         let same = |other: &Entry| {
@@ -135,7 +136,7 @@ impl Drop for Listed {
     }
 }
 
-/// A module is going, and with it the names of its locks. Thread, may sleep.
+/// A module is going away, and the names of its locks with it. Thread, may sleep.
 pub(crate) fn forget_names(goes: impl Fn(*const c_char) -> bool) {
     let list = LIST.lock();
     list.rows
@@ -143,13 +144,13 @@ pub(crate) fn forget_names(goes: impl Fn(*const c_char) -> bool) {
         .for_each(|(row, _)| row.forget_names(&goes));
 }
 
-/// To be called first, once, from the module's init: modules may go from then on.
+/// Must be called first, once, from the module's init: modules may go away from then on.
 pub(crate) fn init() {
     // SAFETY: By the requirement.
     unsafe { LIST.init() };
 }
 
-/// The files that are there as long as the module is.
+/// The files that exist for as long as the module does.
 pub(crate) struct Files {
     _files: [Pin<KBox<File<()>>>; 11],
 }
@@ -199,7 +200,7 @@ impl Drop for Files {
     }
 }
 
-/// What was written, without white space around it, if it is short.
+/// What was written, without surrounding white space, if it is short.
 fn written<'b>(reader: &mut UserSliceReader, buffer: &'b mut [u8; 16]) -> Result<&'b str> {
     let length = reader.len();
     let bytes = buffer.get_mut(..length).ok_or(EINVAL)?;
@@ -219,7 +220,7 @@ fn wants_reset(reader: &mut UserSliceReader) -> Result {
     }
 }
 
-/// A reset and a look at an interrupt do not come in each other's way: the list's lock.
+/// The list's lock keeps a reset and a look at an interrupt out of each other's way.
 fn reset_one(row: &Entry, reader: &mut UserSliceReader) -> Result {
     wants_reset(reader)?;
     let _list = LIST.lock();
@@ -329,7 +330,7 @@ fn show_compare_json(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-/// Calls `show` for each kind of interrupt that took some time, and for the waits.
+/// Calls `show` for each kind of interrupt for which times were measured, and for the waits.
 fn each_histogram(mut show: impl FnMut(&Took<'_>, &Seen) -> fmt::Result) -> fmt::Result {
     for (row, _) in &LIST.lock().rows {
         let Some(times) = row.timer.times() else {
@@ -383,7 +384,7 @@ fn show_histograms_json(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
     })
 }
 
-/// A name to print: names are the drivers', so they should be UTF-8.
+/// A name to print. Names come from drivers, so they should be UTF-8.
 pub(crate) fn text(name: &CStr) -> &str {
     name.to_str().unwrap_or("?")
 }

@@ -20,17 +20,18 @@ use kernel::{
 ///
 /// # Context
 ///
-/// [`handle`](Handler::handle) starts in hard-IRQ context, with interrupts off, on the context of
-/// whatever was interrupted. After an `.await` that had to wait it goes on with interrupts on: in the
-/// thread that has released the lock, which is not preempted meanwhile, or in an interrupt thread. So
-/// all of it has to be fit for hard-IRQ context: no sleeping call, no sleeping allocation. What it
-/// shares with hard-IRQ code under a spinlock needs one that turns interrupts off.
+/// [`handle`](Handler::handle) starts in hard-IRQ context, with interrupts off, on top of whatever was
+/// interrupted. After an `.await` that had to wait it continues with interrupts on: in the thread that has
+/// released the lock, which is not preempted meanwhile, or in an interrupt thread. So all of it must be fit
+/// for hard-IRQ context: no sleeping call, no sleeping allocation. Data that it shares with hard-IRQ code
+/// under a spinlock needs one that turns interrupts off.
 ///
-/// It may await [`Mutex::lock_irq`](crate::Mutex::lock_irq), [`RwLock::read_irq`](crate::RwLock::read_irq) and
-/// [`write_irq`](crate::RwLock::write_irq), and [`Interrupt::defer`], and nothing else: a wait that nothing of lazyirq's will end is reported, and the interrupt is shut down.
+/// It may await [`Mutex::lock_irq`](crate::Mutex::lock_irq), [`RwLock::read_irq`](crate::RwLock::read_irq)
+/// and [`write_irq`](crate::RwLock::write_irq), and [`Interrupt::defer`], and nothing else: a wait that
+/// nothing in lazyirq will end is reported, and the interrupt is shut down.
 ///
-/// The future is `Send`, so what must not be held across a block (a spinlock's guard, an RCU read
-/// section) does not compile if it is.
+/// The future is `Send`, so a handler that holds across a block what must not be held there (a spinlock's
+/// guard, an RCU read section) does not compile.
 ///
 /// # Examples
 ///
@@ -54,16 +55,17 @@ use kernel::{
 pub trait Handler: Send + Sync + 'static {
     /// Handles one interrupt. Written as `async fn`.
     ///
-    /// It returns [`IrqReturn::None`] if the device did not interrupt. If it has blocked by then, the kernel was told
-    /// "handled" already; it is told "not handled" for a later interrupt of the line that blocks, in its place.
+    /// It returns [`IrqReturn::None`] if the device did not interrupt. If it has blocked by then, the kernel
+    /// was told "handled" already; instead, it is told "not handled" for a later interrupt of the line that
+    /// blocks.
     fn handle(&self, irq: Interrupt<'_>) -> impl Future<Output = IrqReturn> + Send;
 }
 
-/// The interrupt that is being handled: the proof that its bearer is a handler, which whatever a
-/// handler may await asks for.
+/// The interrupt that is being handled: proof that its bearer is a handler. Everything that a handler may
+/// await asks for it.
 ///
-/// It is made by lazyirq's hard-IRQ entry alone and does not outlive the run of the handler. Of a
-/// thread it cannot be had, so a thread cannot lock as a handler does.
+/// Only lazyirq's hard-IRQ entry makes it, and it does not outlive the run of the handler. A thread cannot
+/// obtain one, so a thread cannot lock as a handler does.
 ///
 /// # Examples
 ///
@@ -92,7 +94,7 @@ pub struct Interrupt<'a> {
 impl<'a> Interrupt<'a> {
     /// # Safety
     ///
-    /// To be called for a run of the handler of `head` only, and given to that run.
+    /// Must be called only for a run of the handler of `head`, and the result given to that run.
     #[inline(always)]
     pub(crate) unsafe fn new(head: &'a Head) -> Self {
         Self { head }
@@ -110,8 +112,8 @@ impl<'a> Interrupt<'a> {
         self.head.device()
     }
 
-    /// The device raised it at `when`: for a device that tells. While times are measured, the handler's
-    /// latency counts from there, and else from the hard-IRQ entry.
+    /// Says that the device raised the interrupt at `when`, for a device that reports this. While times are
+    /// measured, the handler's latency counts from then, and otherwise from the hard-IRQ entry.
     ///
     /// # Examples
     ///
@@ -136,9 +138,9 @@ impl<'a> Interrupt<'a> {
         }
     }
 
-    /// Goes on in the interrupt thread from here on: for a handler that has found a lot of work.
+    /// Continues in the interrupt thread from here on: for a handler that has found a lot of work.
     ///
-    /// In the interrupt thread it lets others of the same IPL go first.
+    /// A handler that is already there lets others of the same IPL go first.
     #[inline]
     pub fn defer(self) -> Defer<'a> {
         Defer {

@@ -48,7 +48,7 @@ static void call_here(void *data)
 	call->f(smp_processor_id(), call->arg);
 }
 
-/* Calls f(cpu, arg) for all CPUs: there, with interrupts off, or here for those that are offline. */
+/* Calls f(cpu, arg) for all CPUs: on the CPU, with interrupts off, or here for those that are offline. */
 void lazyirq_on_each_cpu(void (*f)(unsigned int cpu, unsigned int arg), unsigned int arg)
 {
 	struct call call = { f, arg };
@@ -64,7 +64,7 @@ void lazyirq_on_each_cpu(void (*f)(unsigned int cpu, unsigned int arg), unsigned
 	cpus_read_unlock();
 }
 
-/* Sleeps until f(cpu, arg), for each CPU that is online. None comes or goes meanwhile. */
+/* Sleeps until f(cpu, arg) is true, for each CPU that is online. No CPU comes or goes meanwhile. */
 void lazyirq_await_each_cpu(bool (*f)(unsigned int cpu, unsigned int arg), unsigned int arg)
 {
 	unsigned int cpu;
@@ -104,7 +104,7 @@ struct task_struct **lazyirq_ithread_store(unsigned int ipl)
 	return (struct task_struct **)(__force unsigned long)&lazyirq_ithreads[ipl];
 }
 
-/* sched_set_fifo() knows one priority only. */
+/* sched_set_fifo() supports only one priority. */
 int lazyirq_set_fifo(struct task_struct *task, unsigned int priority)
 {
 	struct sched_attr attr = {
@@ -116,7 +116,7 @@ int lazyirq_set_fifo(struct task_struct *task, unsigned int priority)
 	return sched_setattr_nocheck(task, &attr);
 }
 
-/* All threads of an IPL, which do not end meanwhile. Thread, may sleep. */
+/* Sets the priority of all threads of an IPL, which do not end meanwhile. Thread, may sleep. */
 void lazyirq_ithreads_fifo(unsigned int ipl, unsigned int priority)
 {
 	unsigned int cpu;
@@ -183,7 +183,7 @@ void lazyirq_mask_at_once(unsigned int irq)
 }
 
 /*
- * Is masking it something that sleeps, since its controller is behind a bus that does? A handler's line is
+ * Does masking the line sleep, because its controller is behind a bus that sleeps? A handler's line is
  * masked in hard-IRQ context.
  */
 bool lazyirq_line_is_slow(unsigned int irq)
@@ -193,7 +193,7 @@ bool lazyirq_line_is_slow(unsigned int irq)
 	return chip && chip->irq_bus_lock;
 }
 
-/* Has the line a handler, now that one of its handlers is gone? */
+/* Does the line have a handler, now that one of its handlers is gone? */
 bool lazyirq_line_in_use(unsigned int irq)
 {
 	return irq_has_action(irq);
@@ -218,7 +218,7 @@ unsigned int lazyirq_line_cpu(unsigned int irq)
 	return cpu < nr_cpu_ids ? cpu : 0;
 }
 
-/* What a thread takes: the stock mechanism has one for each interrupt. */
+/* The memory that a thread takes: the stock mechanism has one thread for each interrupt. */
 size_t lazyirq_thread_memory(void)
 {
 	return THREAD_SIZE + sizeof(struct task_struct);
@@ -235,7 +235,7 @@ static struct irq_desc *find_line(unsigned int irq)
 	return data ? irq_data_to_desc(data) : NULL;
 }
 
-/* It is to be put when it is not used any more: a driver may have its vectors freed before. */
+/* Must be put when it is no longer used: a driver may have its vectors freed before that. */
 struct irq_desc *lazyirq_line_get(unsigned int irq)
 {
 	struct irq_desc *line;
@@ -251,7 +251,7 @@ void lazyirq_line_put(struct irq_desc *line)
 		kobject_put(&line->kobj);
 }
 
-/* Has it still its number? */
+/* Does the line still have its number? */
 bool lazyirq_line_is_there(struct irq_desc *line)
 {
 	return find_line(irq_desc_get_irq(line)) == line;
@@ -270,7 +270,7 @@ void lazyirq_line_unmask(struct irq_desc *line)
 		enable_irq(irq_desc_get_irq(line));
 }
 
-/* Returns the CPU, since each call is one too many on the way of a handler that blocks. Hard IRQ. */
+/* Returns the CPU, to save a separate call on the path of a handler that blocks. Hard IRQ. */
 unsigned int lazyirq_line_busy(struct irq_desc *line)
 {
 	atomic_inc(&line->threads_active);
@@ -278,8 +278,8 @@ unsigned int lazyirq_line_busy(struct irq_desc *line)
 }
 
 /*
- * Interrupts are off. Returns whether somebody waits: then lazyirq_line_wake() is to be called once
- * they are on, up to which the line stays, whatever happens to it.
+ * Called with interrupts off. Returns whether somebody waits: then lazyirq_line_wake() must be called once
+ * they are on; until then the line stays, whatever happens to it.
  */
 bool lazyirq_line_idle(struct irq_desc *line)
 {

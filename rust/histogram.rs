@@ -2,16 +2,16 @@
 
 //! Times, counted by their logarithm.
 //!
-//! A power of two is divided into [`PARTS`], so that a percentile is known to a quarter of it; the
+//! Each power of two is divided into [`PARTS`], so that a percentile is known to within a quarter of it; the
 //! histograms that are shown have a line for each power of two.
 
 use crate::primitive::{AtomicU64, Relaxed};
 use kernel::prelude::*;
 use pin_init::init_array_from_fn;
 
-/// Of each power of two.
+/// The parts of each power of two.
 const PARTS: usize = 4;
-/// Up to four minutes. What took longer is in the last one.
+/// Up to four minutes. Longer times are in the last one.
 const POWERS: usize = 37;
 const BUCKETS: usize = POWERS * PARTS;
 
@@ -30,7 +30,7 @@ pub(crate) struct Summary {
     pub(crate) min: u64,
     pub(crate) mean: u64,
     pub(crate) max: u64,
-    /// What half of them did not exceed, to a quarter of it. So the next two.
+    /// What half of them did not exceed, to within a quarter of it. The next two likewise.
     pub(crate) p50: u64,
     pub(crate) p99: u64,
     pub(crate) p999: u64,
@@ -42,7 +42,7 @@ pub(crate) struct Seen {
     powers: [u64; POWERS],
 }
 
-/// A line of a histogram: so many took `from` nanoseconds or longer, and less than `to`.
+/// A line of a histogram: `count` of them took at least `from` nanoseconds, and less than `to`.
 pub(crate) struct Line {
     pub(crate) from: u64,
     pub(crate) to: u64,
@@ -58,7 +58,7 @@ fn bucket_of(ns: u64) -> usize {
     bucket.min(BUCKETS - 1)
 }
 
-/// Where a bucket begins; it ends where the next one does. The last one does not end.
+/// Where a bucket begins; it ends where the next one begins. The last one is open-ended.
 fn start_of(bucket: usize) -> u64 {
     match bucket / PARTS {
         POWERS => u64::MAX,
@@ -85,7 +85,7 @@ impl Histogram {
         self.max.store(ns.max(self.max.load(Relaxed)), Relaxed);
     }
 
-    /// The writer's.
+    /// For the writer only.
     pub(crate) fn clear(&self) {
         self.buckets
             .iter()
@@ -100,7 +100,7 @@ impl Histogram {
         counts.fold(0, u64::wrapping_add)
     }
 
-    /// What is in it. The caller sees to it that nothing is recorded meanwhile.
+    /// Its contents. The caller makes sure that nothing is recorded meanwhile.
     pub(crate) fn look(&self) -> Seen {
         let mut powers = [0; POWERS];
         for (power, parts) in powers.iter_mut().zip(self.buckets.chunks(PARTS)) {
@@ -126,7 +126,7 @@ impl Seen {
 }
 
 impl Summary {
-    /// Of several, taken together. The caller sees to it that nothing is recorded meanwhile.
+    /// Of several histograms, taken together. The caller makes sure that nothing is recorded meanwhile.
     pub(crate) fn of(histograms: &[Histogram]) -> Self {
         let count: u64 = histograms.iter().map(Histogram::count).sum();
         if count == 0 {
@@ -137,7 +137,7 @@ impl Summary {
         };
         let sum = each(|h| &h.sum).fold(0, u64::wrapping_add);
         let max = each(|h| &h.max).max().unwrap_or(0);
-        // What that many of a thousand did not exceed.
+        // What `thousandths` of a thousand did not exceed.
         let percentile = |thousandths: u64| {
             let rank = count.saturating_mul(thousandths).div_ceil(1000);
             let mut seen = 0;

@@ -6,11 +6,11 @@ use kernel::prelude::*;
 
 /// An interrupt priority level (IPL), 1 to 10.
 ///
-/// It orders handlers that are in flight on one CPU: an interrupt runs lazily in front of
-/// unfinished handlers of lower levels only. Once a handler has blocked, the level sets the
-/// priority of the interrupt thread that resumes it: `SCHED_FIFO` 50 + IPL, so that all of them
-/// stand above the stock interrupt threads, which share 50. The range is that of Solaris, where
-/// 10 is `LOCK_LEVEL`, the highest level at which a handler may block.
+/// It orders handlers that are in flight on one CPU: an interrupt runs lazily ahead of unfinished handlers of
+/// lower levels only. Once a handler has blocked, the level sets the priority of the interrupt thread that
+/// resumes it: `SCHED_FIFO` 50 + IPL, so that all of them rank above the stock interrupt threads, which share
+/// 50. The range is that of Solaris, where 10 is `LOCK_LEVEL`, the highest level at which a handler may
+/// block.
 ///
 /// # Examples
 ///
@@ -33,7 +33,7 @@ impl Ipl {
     /// The highest level.
     pub const LOCK_LEVEL: Ipl = Ipl(10);
 
-    /// The `SCHED_FIFO` priority of a level's interrupt threads is this and the level.
+    /// The `SCHED_FIFO` priority of a level's interrupt threads is this plus the level.
     pub(crate) const FIFO_BASE: u32 = 50;
 
     /// One more than the highest level: the length of an array indexed by level.

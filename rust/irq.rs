@@ -49,8 +49,7 @@ pub struct Options {
 impl Options {
     /// An interrupt named `name` (in debugfs, reports and `/proc/interrupts`), at level `ipl`.
     pub const fn new(name: &'static CStr, ipl: Ipl) -> Self {
-        // `threadirqs` and PREEMPT_RT leave the handler in hard-IRQ context: blocking is its own
-        // business.
+        // `threadirqs` and PREEMPT_RT leave the handler in hard-IRQ context: it deals with blocking itself.
         Self {
             name,
             ipl,
@@ -67,11 +66,11 @@ impl Options {
 
 /// A registered handler.
 ///
-/// It is undone when it is dropped, or else when its device is unbound: then no interrupt starts
-/// the handler any more, and an unfinished run of it has been finished. So it must not be dropped
-/// by someone who holds a lock that the handler takes, nor in the handler.
+/// It ends when it is dropped, or else when its device is unbound: then no interrupt starts the handler any
+/// more, and an unfinished run of it has been finished. So it must not be dropped with a lock held that the
+/// handler takes, nor in the handler.
 pub struct Registration<H: Handler> {
-    // Dropped in this order: what is shown is shown of a requested line, which needs its slot.
+    // Dropped in this order: debugfs shows a requested line, and the line needs its slot.
     _listed: Listed,
     line: Line,
     slot: OwnedSlot<H>,
@@ -79,9 +78,9 @@ pub struct Registration<H: Handler> {
 
 /// Registers `handler` for the interrupt `request` (a [`kernel::pci::IrqVector`], say) of the device `dev`.
 ///
-/// What is returned belongs to the device (it is the kernel crate's [`Devres`]), so that the
-/// registration ends, at the latest, when the device is unbound. The interrupt's vectors have to
-/// be kept for as long; a driver stores both in its data, the registration first.
+/// The returned value belongs to the device (it is the kernel crate's [`Devres`]), so that the registration
+/// ends, at the latest, when the device is unbound. The interrupt's vectors must be kept for as long; a
+/// driver stores both in its data, the registration first.
 ///
 /// # Context
 ///
@@ -89,9 +88,9 @@ pub struct Registration<H: Handler> {
 ///
 /// # Errors
 ///
-/// What the kernel answers to the request of the interrupt (`EBUSY` if it is taken, `EINVAL` if
-/// it does not exist), `EAGAIN` if there can be no more interrupt threads, `ENOMEM`, or the handler's own
-/// initialiser's error. Nothing is left behind.
+/// The kernel's error for the interrupt's request (`EBUSY` if it is taken, `EINVAL` if it does not exist),
+/// `EOPNOTSUPP` if masking it sleeps, `EAGAIN` if no more interrupt threads can be made, `ENOMEM`, or the error of
+/// the handler's own initialiser. Nothing is left behind.
 ///
 /// # Examples
 ///
@@ -169,12 +168,12 @@ impl<H: Handler> Registration<H> {
         })
     }
 
-    /// Waits until the handler is neither running nor unfinished: an interrupt that was taken
-    /// before the call is handled after it.
+    /// Waits until the handler is neither running nor unfinished: an interrupt that was taken before the call
+    /// has been handled when it returns.
     ///
     /// # Context
     ///
-    /// Thread, may sleep, without a lock that the handler takes.
+    /// Thread, may sleep, with no lock held that the handler takes.
     pub fn synchronize(&self) {
         self.line.synchronize();
     }
@@ -190,14 +189,14 @@ impl<H: Handler> Registration<H> {
 ///
 /// # Invariants
 ///
-/// `head` and `handler` point into one slot, which belongs to this and which `free` frees.
+/// `head` and `handler` point into one slot, which this owns and `free` frees.
 struct OwnedSlot<H> {
     head: NonNull<Head>,
     handler: NonNull<H>,
     free: unsafe fn(NonNull<Head>),
 }
 
-// SAFETY: It owns the slot, which is `Send` if the handler is, as it has to be.
+// SAFETY: It owns the slot, which is `Send` if the handler is, as it must be.
 unsafe impl<H: Handler> Send for OwnedSlot<H> {}
 // SAFETY: It gives out shared references to the handler, which is `Sync`.
 unsafe impl<H: Handler> Sync for OwnedSlot<H> {}
@@ -209,7 +208,7 @@ impl<H> OwnedSlot<H> {
         let slot: *mut Slot<H, F, M> = KBox::into_raw(unsafe { Pin::into_inner_unchecked(slot) });
         // SAFETY: It comes from a box.
         let head = unsafe { NonNull::new_unchecked(slot) }.cast();
-        // INVARIANT: `slot` is the box's, and of this type.
+        // INVARIANT: `slot` comes from the box, and is of this type.
         Self {
             head,
             handler,
@@ -227,12 +226,12 @@ impl<H> Drop for OwnedSlot<H> {
 
 /// # Safety
 ///
-/// `head` is that of a leaked `KBox<Slot<H, F, M>>` that nobody uses any more.
+/// `head` is that of a leaked `KBox<Slot<H, F, M>>` that is no longer used.
 unsafe fn free<H, F, M>(head: NonNull<Head>) {
     // SAFETY: By the requirement.
     let this = unsafe { head.as_ref() };
     if this.waits.get() > 0 {
-        // It has forgotten the future instead of dropping it.
+        // The handler has forgotten the future instead of dropping it.
         pr_err!(
             "interrupt {} ({}): its handler is still in a lock's queue; its memory is not freed\n",
             this.irq(),
@@ -246,35 +245,35 @@ unsafe fn free<H, F, M>(head: NonNull<Head>) {
 
 /// # Safety
 ///
-/// `head` is that of a `Slot<H, F, M>` whose future exists, and is not used again.
+/// `head` is that of a `Slot<H, F, M>` whose future exists and is not used again.
 unsafe fn drop_future<H, F, M>(head: *const Head) {
     // SAFETY: By the requirement.
     unsafe { (*(*head.cast::<Slot<H, F, M>>()).future.get()).assume_init_drop() };
 }
 
-/// The hard-IRQ entry. Who resumes a handler comes here too, with [`RESUME`] for the IRQ, so that the
-/// handler's code is there once, inlined. The lazy path does not ask who calls: what an idle word rules out is
-/// asked where it is not idle.
+/// The hard-IRQ entry. The context that resumes a handler calls it too, with [`RESUME`] for the IRQ, so that
+/// the handler's code exists once, inlined. The lazy path does not ask which of them calls: an idle word
+/// rules a resumption out, so that is asked only where the word is not idle.
 ///
 /// # Safety
 ///
-/// `cookie` is a `Slot<H, F, M>` that is registered. It is called by the kernel for its interrupt,
-/// or as [`Entry`] says.
+/// `cookie` is a `Slot<H, F, M>` that is registered. The kernel calls this for its interrupt, or it is called
+/// as [`Entry`] says.
 unsafe extern "C" fn enter<H, F, M>(irq: c_int, cookie: *mut c_void) -> bindings::irqreturn_t
 where
     H: Handler,
     F: Future<Output = kernel::irq::IrqReturn> + 'static,
     M: Fn(&'static H, Interrupt<'static>) -> F + 'static,
 {
-    // SAFETY: By the requirement. It lives longer than any run of its handler, and neither the
-    // handler nor its future can hold on to it: both are made for any lifetime.
+    // SAFETY: By the requirement. The slot outlives any run of its handler, and neither the handler nor its
+    // future can hold on to it: both are made for any lifetime.
     let slot = unsafe { &*cookie.cast_const().cast::<Slot<H, F, M>>() };
     let head = &slot.head;
     let future = slot.future.get();
     let start = || {
         // SAFETY: The token is for the run of the handler that begins here.
         let irq = unsafe { Interrupt::new(head) };
-        // SAFETY: This context has the continuation (see there), whose future does not exist.
+        // SAFETY: This context owns the continuation (see there), whose future does not exist.
         unsafe { (*future).write((slot.make)(&slot.handler, irq)) };
     };
 
@@ -322,7 +321,7 @@ where
     ret
 }
 
-/// Marks where it is called as rare.
+/// Marks its call sites as rare.
 #[cold]
 #[inline]
 fn cold() {}

@@ -6,7 +6,7 @@
 //! Each takes from a queue of its own, first in, first out; the scheduler keeps the order between
 //! levels, by `SCHED_FIFO` priority.
 //!
-//! Beside the queues each CPU counts its [unfinished] continuations per IPL.
+//! Besides the queues, each CPU counts its [unfinished] continuations per IPL.
 
 use crate::{
     bindings,
@@ -41,10 +41,10 @@ struct Work {
     /// The ithread: null until it has run for the first time, or if there is none.
     thread: AtomicPtr<bindings::task_struct>,
     runnable: RunQueue<Head>,
-    /// So many continuations of this CPU have been taken over, or finished, by others since it last
-    /// looked.
+    /// How many continuations of this CPU other CPUs have taken over, or finished, since it last looked.
     moved: AtomicU32,
-    /// How often the thread had been switched out when it last took a continuation. Its own.
+    /// How often the thread had been switched out when it last took a continuation. Touched by the thread
+    /// alone.
     switches: Cell<usize>,
     /// How often it has run a continuation.
     resumed: Counter,
@@ -70,49 +70,65 @@ unsafe impl Sync for Cpu {}
 static CPUS: AtomicPtr<Cpu> = AtomicPtr::new(ptr::null_mut());
 
 fn cpu(id: u32) -> &'static Cpu {
-    // SAFETY: `CPUS` points to an element for each possible CPU from the module's start to its
-    // end, and lies within them: what comes here are handlers, whose registrations keep the
-    // module, and the module's own files and timer. `id` is the number of a CPU.
+    // SAFETY: `CPUS` points to an element for each possible CPU from the module's start to its end, and all
+    // calls lie in between: they come from handlers, whose registrations keep the module, and from the
+    // module's own files and timer. `id` is the number of a CPU.
     unsafe { &*CPUS.load(Relaxed).add(id as usize) }
 }
 
-/// Is something of `ipl` or above runnable on the CPU? It may be out of date at once.
+/// Is something of `ipl` or above runnable on the CPU? The answer may be out of date at once.
 pub(crate) fn is_busy(id: u32, ipl: usize) -> bool {
     let mut levels = cpu(id).work.iter().skip(ipl);
     levels.any(|work| work.runnable.is_busy())
 }
 
-/// Queues a continuation on its home CPU and wakes the ithread there; or on another one, if its home
-/// is offline.
+/// Queues a continuation on its home CPU and wakes the ithread there; or on another CPU, if its home is
+/// offline.
 ///
-/// With interrupts or preemption off, or in that ithread itself: as soon as the continuation is queued
-/// it may be done, its registration dropped, and the thread told to end. But a thread's memory goes after an
-/// RCU grace period only, and a thread that has ended is not woken.
+/// Called with interrupts or preemption off, or in that ithread itself: as soon as the continuation is queued
+/// it may be done, its registration dropped, and the thread told to end. But a thread's memory is freed only
+/// after an RCU grace period, and a thread that has ended is not woken.
+#[inline]
 pub(crate) fn enqueue(head: &Head, home: u32) {
-    let ipl = head.ipl();
-    let mut id = home;
-    let mut tries = 0;
+    if !push(head, home, false) {
+        enqueue_elsewhere(head, home);
+    }
+}
+
+/// Queues a continuation on the CPU `id`, if that is online and its ithread is known.
+///
+/// The ithreads of an IPL exist while a handler of it is registered, and this one is unfinished. On a CPU that
+/// has just come online the ithread may not be known yet: with `is_last_resort` the continuation is queued there
+/// all the same, and found by the ithread when it first looks.
+#[inline]
+fn push(head: &Head, id: u32, is_last_resort: bool) -> bool {
+    let work = &cpu(id).work[head.ipl()];
+    let thread = work.thread.load(Relaxed);
+    if (thread.is_null() && !is_last_resort) || !work.runnable.push(head) {
+        return false;
+    }
+    if !thread.is_null() {
+        // SAFETY: Its memory is there: see `enqueue`.
+        unsafe { bindings::wake_up_process(thread) };
+    }
+    true
+}
+
+#[cold]
+fn enqueue_elsewhere(head: &Head, home: u32) {
+    let (mut id, mut tries) = (home, 0);
     loop {
-        // The ithreads of an IPL are there while a handler of it is registered, and this one is
-        // unfinished. On a CPU that has come since, it may just not be known yet: that looks by itself
-        // when it is, but till then another one is better, if there is one.
-        let work = &cpu(id).work[ipl];
-        let thread = work.thread.load(Relaxed);
-        if (!thread.is_null() || tries > kernel::cpu::nr_cpu_ids()) && work.runnable.push(head) {
-            if !thread.is_null() {
-                // SAFETY: Its memory is there, as said above.
-                unsafe { bindings::wake_up_process(thread) };
-            }
-            return;
-        }
-        // One CPU at least is online, and stays so until it has closed its queue.
+        // At least one CPU is online, and stays so until it has closed its queue.
         // SAFETY: Any context.
         id = unsafe { bindings::lazyirq_next_online_cpu(id) };
+        if push(head, id, tries > kernel::cpu::nr_cpu_ids()) {
+            return;
+        }
         tries += 1;
     }
 }
 
-/// This CPU takes over a continuation of another's, which was offline when that became runnable.
+/// This CPU takes over a continuation of another CPU that was offline when the continuation became runnable.
 ///
 /// # Safety
 ///
@@ -126,23 +142,22 @@ unsafe fn take_over(head: &Head, id: u32, ipl: usize) {
         let _off = InterruptsOff::new();
         unfinished(id, ipl);
     }
-    // The other CPU's count is its own to change.
+    // Only the other CPU may change its count.
     cpu(old).work[ipl].moved.fetch_add(1, Release);
-    // One that is not known yet, since its CPU has only just come, looks by itself.
+    // An ithread that is not known yet, since its CPU has only just come, looks by itself.
     let thread = cpu(old).work[ipl].thread.load(Relaxed);
     if !thread.is_null() {
-        // SAFETY: The ithreads of this IPL are there; one that sleeps since its CPU is offline goes
-        // on to do so.
+        // SAFETY: The ithreads of this IPL exist; one that sleeps because its CPU is offline keeps sleeping.
         unsafe { bindings::wake_up_process(thread) };
     }
 }
 
 /// # Safety
 ///
-/// To be called by smpboot, in the ithread of `IPL` on the CPU `id`. So are the next four.
+/// To be called by smpboot, in the ithread of `IPL` on the CPU `id`. The same holds for the next four.
 unsafe extern "C" fn should_run<const IPL: usize>(id: u32) -> i32 {
-    // What is queued after this look wakes the thread: `wake_up_process` and the thread's going to
-    // sleep are fully ordered.
+    // Anything queued after this look wakes the thread: `wake_up_process` and the thread's going to sleep are
+    // fully ordered.
     let work = &cpu(id).work[IPL];
     (!work.runnable.is_empty() || work.moved.load(Relaxed) != 0).into()
 }
@@ -151,14 +166,14 @@ unsafe extern "C" fn should_run<const IPL: usize>(id: u32) -> i32 {
 ///
 /// # Invariants
 ///
-/// It is that.
+/// The pointer is to such a thread.
 #[derive(Clone, Copy)]
 pub(crate) struct Thread(*const bindings::task_struct);
 
 impl Thread {
     /// How often it has been switched out so far because it slept.
     pub(crate) fn slept(self) -> usize {
-        // SAFETY: By the type invariant. Only the thread's own going to sleep writes it.
+        // SAFETY: By the type invariant. Only the thread itself writes it, when it goes to sleep.
         unsafe { (*self.0).nvcsw }
     }
 
@@ -197,11 +212,11 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
     let thread = Thread(work.thread.load(Relaxed));
     work.resumed.add(1);
     let now = thread.switched_out();
-    // Each was one switch away from the thread, and one to it.
+    // Each of these was one switch away from the thread, and one to it.
     let switches = now.wrapping_sub(work.switches.replace(now)).wrapping_mul(2) as u64;
 
-    // SAFETY: What is in a queue is Queued, and so alive; it is out of the queue now, so that
-    // nobody else runs it.
+    // SAFETY: What is in a queue is Queued, and so alive; it is out of the queue now, so no other context
+    // runs it.
     let home = unsafe {
         let home = (*head).home();
         if home != id {
@@ -212,7 +227,7 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
     };
     Boost::has_run(id, IPL);
     if home != id {
-        // It may have been boosted before it was taken over.
+        // The home's ithread may have been boosted before the continuation was taken over.
         Boost::has_run(home, IPL);
     }
     work.runnable.done();
@@ -225,7 +240,8 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
 /// See `should_run`.
 unsafe extern "C" fn park<const IPL: usize>(id: u32) {
     let queue = &cpu(id).work[IPL].runnable;
-    // SAFETY: This is the queue's ithread; it was opened when the CPU came, or not yet closed.
+    // SAFETY: This is the queue's ithread; the queue was opened when the CPU came, or has not been closed
+    // yet.
     unsafe { queue.close() };
     // SAFETY: As above.
     while let Some(head) = unsafe { queue.pop() } {
@@ -261,7 +277,7 @@ unsafe extern "C" fn setup<const IPL: usize>(id: u32) {
     work.thread.store(thread, Relaxed);
 }
 
-/// What the threads need of memory, for as long as the module is loaded.
+/// The memory that the threads need, for as long as the module is loaded.
 pub(crate) struct Ithreads {
     _cpus: KVec<Cpu>,
 }

@@ -2,11 +2,11 @@
 
 //! Lazy interrupt threads: interrupt handlers that run at hard-IRQ speed and may block on a lock.
 //!
-//! A [`Handler`] starts in hard-IRQ context, on the context of whatever was interrupted. If it
-//! meets a [`Mutex`] or [`RwLock`] that somebody holds, it blocks: its state is kept where it lies,
-//! what was interrupted goes on at once, and when the lock is released the handler goes on from there: in
-//! the thread that releases the lock, before anything else, or where that may not be, in an interrupt thread,
-//! of which there is one for each CPU and interrupt priority level ([`Ipl`]).
+//! A [`Handler`] starts in hard-IRQ context, on top of whatever was interrupted. If it meets a [`Mutex`] or
+//! [`RwLock`] that somebody holds, it blocks: its state is kept where it lies, the interrupted code continues
+//! at once, and when the lock is released the handler continues from there: in the thread that releases the
+//! lock, before anything else, or, where that is not allowed, in an interrupt thread, of which there is one
+//! for each CPU and interrupt priority level ([`Ipl`]).
 //!
 //! A driver implements [`Handler`], calls [`register`], and shares its data in a [`Mutex`]
 //! or a [`RwLock`].
@@ -64,7 +64,7 @@ module! {
 }
 
 struct LazyIrq {
-    // Before what they show.
+    // Dropped before what they show.
     _files: debugfs::Files,
     _lending: sync::Lending,
     _ithreads: ithread::Ithreads,
@@ -79,7 +79,7 @@ impl kernel::Module for LazyIrq {
             module_parameters::stall_ms.value(),
         )?;
         let files = debugfs::Files::new()?;
-        // SAFETY: It is set before, and not again.
+        // SAFETY: It was set before, and is not set again.
         observe::measure(unsafe { bindings::lazyirq_latency });
         Ok(Self {
             _files: files,

@@ -54,7 +54,7 @@ void lazyirq_stalls_in(unsigned int ms)
 	queue_delayed_work(system_dfl_wq, &stall_work, msecs_to_jiffies(ms));
 }
 
-/* Its state and its stack, to the kernel's log. */
+/* Prints its state and its stack to the kernel's log. */
 void lazyirq_show_task(struct task_struct *task)
 {
 	sched_show_task(task);
@@ -79,7 +79,7 @@ static int module_changes(struct notifier_block *block, unsigned long state, voi
 	return NOTIFY_DONE;
 }
 
-/* Is it part of the module's code or data? */
+/* Is the address part of the module's code or data? */
 bool lazyirq_module_has(struct module *module, const void *address)
 {
 	return within_module((unsigned long)address, module);
@@ -129,8 +129,8 @@ void lazyirq_work_init(struct kthread_work *work, kthread_work_func_t func)
 }
 
 /*
- * A lender waits for one who took none of these mutexes, and is not even known to have waited for
- * the lock that it stands for: nothing for lockdep.
+ * A lender waits for a task that took none of these mutexes, and is not even known to have waited
+ * for the lock that it stands for: nothing for lockdep.
  */
 void lazyirq_loan_init(struct rt_mutex *mutex)
 {
@@ -138,7 +138,7 @@ void lazyirq_loan_init(struct rt_mutex *mutex)
 	lockdep_set_novalidate_class(mutex);
 }
 
-/* The idle mutex belongs to the task from now on, as if that had taken it. */
+/* The idle mutex belongs to the task from now on, as if the task had taken it. */
 void lazyirq_loan_owe(struct rt_mutex *mutex, struct task_struct *task)
 {
 	WRITE_ONCE(mutex->rtmutex.owner, task);
@@ -152,7 +152,7 @@ void lazyirq_loan_wait(struct rt_mutex *mutex)
 
 void lazyirq_loan_repay(struct rt_mutex *mutex)
 {
-	/* It was not this task that took it, but it is this task that has it. */
+	/* This task did not take the mutex, but it is the owner. */
 	mutex_acquire(&mutex->dep_map, 0, 1, _RET_IP_);
 	rt_mutex_unlock(mutex);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A requested interrupt line: what a registration needs beside its slot.
+//! A requested interrupt line: what a registration needs besides its slot.
 
 use crate::{bindings, irq::Options, primitive::Relaxed, registered, slot::Head};
 use core::ptr::NonNull;
@@ -10,14 +10,14 @@ use kernel::{error::to_result, prelude::*};
 ///
 /// # Invariants
 ///
-/// It is there, and stays, whatever becomes of the line; or it is null, of an interrupt that does not exist, whose request
-/// fails.
+/// The description exists, and stays, whatever becomes of the line; or this is null, for an interrupt that
+/// does not exist, whose request fails.
 pub(crate) struct LineRef(*mut bindings::irq_desc);
 
 impl LineRef {
     pub(crate) fn new(irq: u32) -> Self {
         // SAFETY: Any context.
-        // INVARIANT: It is referred to, if there is one.
+        // INVARIANT: This holds a reference to it, if there is one.
         Self(unsafe { bindings::lazyirq_line_get(irq) })
     }
 
@@ -25,7 +25,8 @@ impl LineRef {
         self.0
     }
 
-    /// Has it its number yet? A driver may have lost its vectors before their registrations.
+    /// Does the line still have its number? A driver may have freed its vectors before their registrations
+    /// ended.
     fn is_there(&self) -> bool {
         // SAFETY: By the type invariant; what is requested exists.
         unsafe { bindings::lazyirq_line_is_there(self.0) }
@@ -37,8 +38,8 @@ impl LineRef {
         unsafe { bindings::lazyirq_line_unmask(self.0) };
     }
 
-    /// Waits for the unfinished handlers of a line that is requested, as `synchronize_irq()` does where the line is
-    /// still there. Thread, may sleep.
+    /// Waits for the unfinished handlers of a requested line, as `synchronize_irq()` does where the line
+    /// still exists. Thread, may sleep.
     pub(crate) fn wait_until_idle(&self) {
         // SAFETY: By the type invariant; what is requested exists.
         unsafe { bindings::lazyirq_line_await(self.0) };
@@ -54,8 +55,7 @@ impl Drop for LineRef {
 
 /// # Invariants
 ///
-/// The slot that `head` is the head of lives longer, and its interrupt is requested with it as the
-/// cookie.
+/// The slot of `head` outlives this, and its interrupt is requested with the slot as the cookie.
 pub(crate) struct Line {
     head: NonNull<Head>,
 }
@@ -70,7 +70,7 @@ impl Line {
     ///
     /// # Safety
     ///
-    /// The slot lives until this is dropped.
+    /// The slot lives until the returned value is dropped.
     pub(crate) unsafe fn request(head: NonNull<Head>, options: Options) -> Result<Self> {
         // SAFETY: By the requirement.
         let this = unsafe { head.as_ref() };
@@ -86,8 +86,8 @@ impl Line {
         }
         this.ithreads.change(options.ipl, || true)?;
         registered::add(this);
-        // SAFETY: The entry is for slots of this type, the cookie is one, and it is there until
-        // `free_irq`, in this type's drop.
+        // SAFETY: The entry is for slots of this type, the cookie is one, and it exists until `free_irq`, in
+        // this type's drop.
         to_result(unsafe {
             bindings::request_irq(
                 irq,
@@ -105,7 +105,8 @@ impl Line {
         })?;
         // INVARIANT: Requested above, and by the function's requirement.
         let line = Self { head };
-        // Edge and MSI lines need no mask for their first events. Until this is known, every line is masked.
+        // Edge and MSI lines need no mask for their first events. Until the type is known, every line is
+        // masked.
         // SAFETY: The interrupt exists: it was requested.
         let level = unsafe { bindings::lazyirq_line_is_level(irq) };
         if level {
@@ -131,13 +132,13 @@ impl Drop for Line {
             // SAFETY: Requested with this cookie, by the type invariant; after `close` nothing runs
             // the handler any more.
             unsafe { bindings::free_irq(head.irq(), self.head.as_ptr().cast()) };
-            // The line has other handlers, which get it back; without, it was shut.
+            // If the line has other handlers, they get it back; otherwise it was shut down.
             // SAFETY: Any context.
             if masked && unsafe { bindings::lazyirq_line_in_use(head.irq()) } {
                 head.line.unmask();
             }
         } else {
-            // Its number may be another's by now. It cannot interrupt any more.
+            // Its number may be another line's by now. It cannot interrupt any more.
             pr_err!(
                 "interrupt {} ({}): its vector was freed before it was unregistered\n",
                 head.irq(),
@@ -145,9 +146,9 @@ impl Drop for Line {
             );
         }
         registered::remove(head);
-        // A handler that waited for several locks at a time may have finished while it was about to
-        // be woken for another one. Whoever wakes it has interrupts off. And its name may be on its
-        // way into the kernel's log.
+        // A handler that waited for several locks at a time may have finished while it was about to be woken
+        // for another one. The context that wakes it has interrupts off. Also, its name may be on its way
+        // into the kernel's log.
         kernel::sync::rcu::synchronize_rcu();
         head.ithreads.none();
     }

@@ -23,8 +23,8 @@ void lazyirq_lockdep_release(struct lockdep_map *map)
 EXPORT_SYMBOL_GPL(lazyirq_lockdep_release);
 
 /*
- * Shows lockdep a thread that has the locks in held, and takes map: for that moment the running
- * thread has nothing else, and is in no interrupt. Interrupts stay off, so that nobody else looks.
+ * Shows lockdep a thread that holds the locks in held, and takes map: for that moment the running
+ * thread holds nothing else, and is in no interrupt. Interrupts stay off, so that nobody else looks.
  */
 void lazyirq_lockdep_handler(struct lockdep_map **held, struct lockdep_map *map, bool shared)
 {

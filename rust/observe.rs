@@ -2,9 +2,9 @@
 
 //! What can be watched while it happens: the tracepoints, and how long things take.
 //!
-//! All of it is behind one static key: where nothing is watched, each place costs a NOP. The key is on
-//! while a tracepoint is, or times are measured; what is called then asks by itself which of them it is.
-//! The times are histograms, which a registration gets when they are first measured.
+//! All of it is behind one static key: while nothing is watched, each place costs a NOP. The key is on while
+//! a tracepoint is on, or times are measured; the functions called then check which of them it is. The times
+//! are histograms, which a registration gets when times are first measured.
 
 use crate::{
     bindings,
@@ -50,25 +50,26 @@ pub(crate) fn now() -> u64 {
     unsafe { bindings::ktime_get_mono_fast_ns() }
 }
 
-/// What took its time: a handler, from its interrupt until it was done, by what became of it; or a wait.
+/// What a time was measured of: a handler, from its interrupt until it was done, by what became of it; or a
+/// wait.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Lazy,
     Blocked,
     Deferred,
     Held,
-    /// By the stock mechanism's thread.
+    /// Handled by the stock mechanism's thread.
     Threaded,
-    /// From blocking on a lock until the handler goes on.
+    /// From blocking on a lock until the handler continues.
     Wait,
 }
 
 /// The times of one interrupt.
 pub(crate) struct Times {
-    /// By [`Kind`].
+    /// Indexed by [`Kind`].
     histograms: [Histogram; Self::KINDS.len()],
     recording: SeqCount,
-    /// To be cleared. That is the writer's work too: a reset only asks for it.
+    /// The histograms are to be cleared. The writer does that too: a reset only asks for it.
     stale: AtomicBool,
 }
 
@@ -88,14 +89,14 @@ impl Times {
         self.recording.change(|| {
             if self.stale.load(Relaxed) {
                 self.histograms.iter().for_each(Histogram::clear);
-                // Who sees this sees them cleared, or looks again.
+                // A reader that sees this sees them cleared, or looks again.
                 self.stale.store(false, Release);
             }
             self.histograms[kind].record(ns);
         });
     }
 
-    /// Each kind's name and what was measured of it.
+    /// Each kind's name and what was measured for it.
     pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, Seen)> + '_ {
         let seen = |histogram: &Histogram| self.recording.read(|| histogram.look());
         Self::KINDS
@@ -112,10 +113,10 @@ impl Times {
 
 /// Measures one interrupt. Written by one context at a time, as its counters are.
 pub(crate) struct Timer {
-    /// When the interrupt came whose handler is not done yet. 0: not known.
+    /// When the interrupt that is not done yet came. 0: not known.
     entry: AtomicU64,
     kind: AtomicU32,
-    /// Null until they are measured for the first time.
+    /// Null until times are measured for the first time.
     times: AtomicPtr<Times>,
 }
 
@@ -128,26 +129,26 @@ impl Timer {
         }
     }
 
-    /// Times will be measured: makes room for them. Thread, may sleep; under the lock under which
+    /// Makes room for the times that will be measured. Thread, may sleep; under the lock under which
     /// `measure` is called.
     pub(crate) fn prepare(&self) -> Result {
-        // It may have been switched off in the midst of one.
+        // Measuring may have been switched off in the midst of an interrupt.
         self.entry.store(0, Relaxed);
         if self.times.load(Relaxed).is_null() {
             let times = KBox::init(Times::new(), GFP_KERNEL)?;
-            // The `Release` shows what is in it to those who come by the pointer.
+            // The `Release` shows the contents to contexts that load the pointer.
             self.times.store(KBox::into_raw(times), Release);
         }
         Ok(())
     }
 
-    /// What was measured, unless that has been reset.
+    /// What was measured, unless it has been reset.
     pub(crate) fn times(&self) -> Option<&Times> {
         self.room().filter(|times| !times.stale.load(Acquire))
     }
 
     fn room(&self) -> Option<&Times> {
-        // SAFETY: It is null, or was made by `prepare` and is there until this is dropped.
+        // SAFETY: It is null, or was made by `prepare` and exists until this is dropped.
         unsafe { self.times.load(Acquire).as_ref() }
     }
 
@@ -160,18 +161,18 @@ impl Timer {
     /// The interrupt has come.
     #[cold]
     pub(crate) fn start(&self, kind: Kind) {
-        // The first of several that one run of a stock thread answers.
+        // Counted from the first of several interrupts that one run of a stock thread answers.
         if measuring() && self.entry.load(Relaxed) == 0 {
             self.entry.store(now(), Relaxed);
             self.become_kind(kind);
         }
     }
 
-    /// It was so long ago that the device raised the interrupt.
+    /// The device raised the interrupt `ago` before now.
     #[cold]
     pub(crate) fn raised(&self, ago: Delta) {
         if self.entry.load(Relaxed) != 0 {
-            // One that is still to come is the device's clock's error.
+            // A time in the future is an error of the device's clock.
             let ago = u64::try_from(ago.as_nanos()).unwrap_or(0);
             self.entry.store(now().saturating_sub(ago).max(1), Relaxed);
         }
@@ -181,7 +182,7 @@ impl Timer {
         self.kind.store(kind as u32, Relaxed);
     }
 
-    /// Its handler has got a lock for which it has waited for so long. 0: not known.
+    /// Its handler has got a lock after waiting for `ns`. 0: not known.
     #[cold]
     pub(crate) fn has_waited(&self, ns: u64) {
         if let Some(times) = self.room().filter(|_| ns != 0) {
@@ -194,7 +195,7 @@ impl Timer {
     pub(crate) fn stop(&self) {
         let entry = self.entry.load(Relaxed);
         if entry == 0 {
-            return; // It was switched on after the entry, or is one that was remembered.
+            return; // Measuring was switched on after the entry, or the event was remembered.
         }
         self.entry.store(0, Relaxed);
         if let Some(times) = self.room() {
@@ -210,13 +211,13 @@ impl Drop for Timer {
     fn drop(&mut self) {
         let times = *self.times.get_mut();
         if !times.is_null() {
-            // SAFETY: It was made of a box, in `prepare`, and nobody uses it any more.
+            // SAFETY: It was made from a box, in `prepare`, and is no longer used.
             drop(unsafe { KBox::from_raw(times) });
         }
     }
 }
 
-/// Who runs a handler. As in trace.h.
+/// What runs a handler. As in trace.h.
 #[derive(Clone, Copy)]
 pub(crate) enum By {
     Lazy,
@@ -224,7 +225,7 @@ pub(crate) enum By {
     Ithread,
 }
 
-/// For the tracepoints.
+/// A handler's interrupt and name, for the tracepoints.
 pub(crate) fn named(head: &Head) -> (u32, *const c_char) {
     (head.irq(), head.stats.name.as_char_ptr())
 }
@@ -234,7 +235,7 @@ pub(crate) fn named(head: &Head) -> (u32, *const c_char) {
 pub(crate) fn enters(head: &Head) {
     head.stats.timer.start(Kind::Lazy);
     let (irq, name) = named(head);
-    // SAFETY: A string; any context.
+    // SAFETY: `name` is a string; any context.
     unsafe { bindings::lazyirq_trace_entry(irq, name, head.ipl() as u32) };
 }
 
@@ -261,7 +262,7 @@ pub(crate) fn leaves_lazy_path(head: &Head, deferred: bool) {
     head.stats.timer.become_kind(kind);
 }
 
-/// The handler defers. Whoever runs it.
+/// The handler defers. In the context that runs it.
 #[cold]
 pub(crate) fn defers(head: &Head) {
     let (irq, name) = named(head);
@@ -269,7 +270,7 @@ pub(crate) fn defers(head: &Head) {
     unsafe { bindings::lazyirq_trace_defer(irq, name) };
 }
 
-/// The handler goes on, or starts. Whoever runs it.
+/// The handler continues, or starts. In the context that runs it.
 #[cold]
 pub(crate) fn resumes(head: &Head, by: By) {
     let (irq, name) = named(head);
@@ -277,7 +278,7 @@ pub(crate) fn resumes(head: &Head, by: By) {
     unsafe { bindings::lazyirq_trace_resume(irq, name, by as u32) };
 }
 
-/// The handler is done. Whoever ran it.
+/// The handler is done. In the context that ran it.
 #[cold]
 pub(crate) fn is_done(head: &Head, by: By, ret: bindings::irqreturn_t) {
     head.stats.timer.stop();
@@ -287,7 +288,7 @@ pub(crate) fn is_done(head: &Head, by: By, ret: bindings::irqreturn_t) {
     unsafe { bindings::lazyirq_trace_done(irq, name, by as u32, handled) };
 }
 
-/// The handler is shut down. Whoever ran it.
+/// The handler is shut down. In the context that ran it.
 #[cold]
 pub(crate) fn is_illegal(head: &Head) {
     let (irq, name) = named(head);

@@ -4,11 +4,11 @@
 
 use crate::bindings;
 
-/// Sets what [`level`] reads. With interrupts off, on the CPU in question: nobody else writes it.
+/// Sets what [`level`] reads. Called with interrupts off, on the CPU in question: no other CPU writes it.
 #[inline(always)]
 pub(crate) fn set_level(level: i32) {
     #[cfg(all(CONFIG_X86_64, CONFIG_SMP))]
-    // SAFETY: Writes a per-CPU variable of this module's, as `this_cpu_write()` does.
+    // SAFETY: Writes a per-CPU variable of this module, as `this_cpu_write()` does.
     unsafe {
         core::arch::asm!(
             "mov gs:[rip + {variable}], {level:e}",
@@ -30,7 +30,7 @@ pub(crate) fn level() -> i32 {
     #[cfg(all(CONFIG_X86_64, CONFIG_SMP))]
     {
         let level;
-        // SAFETY: Reads a per-CPU variable of this module's, as `this_cpu_read()` does.
+        // SAFETY: Reads a per-CPU variable of this module, as `this_cpu_read()` does.
         unsafe {
             core::arch::asm!(
                 "mov {level:e}, gs:[rip + {variable}]",
@@ -41,7 +41,7 @@ pub(crate) fn level() -> i32 {
         };
         level
     }
-    // The same by a call, for an architecture that nobody has written the above for.
+    // The same by a call, for an architecture that has no version of the above.
     #[cfg(not(all(CONFIG_X86_64, CONFIG_SMP)))]
     // SAFETY: Safe in any context.
     unsafe {

@@ -3,11 +3,11 @@
 //! The seam under the protocol cores ([`continuation`](crate::continuation) and the locks): the
 //! few primitives that they build on, and nothing else of the kernel.
 //!
-//! The atomics are `core`'s, since those compile to single instructions where they stand; the
-//! kernel crate's are calls on a kernel built with gcc, which the lazy path cannot afford. `Acquire`,
-//! `Release` and `Relaxed` mean the same under both memory models. But what reads and writes is no full barrier
-//! here, as its kernel namesake is: where each of two sides writes one thing and then reads the other's,
-//! all four are `SeqCst`, or a lock or the kernel's own waking is in between.
+//! The atomics are `core`'s, since those compile to single instructions where they stand; the kernel crate's
+//! are calls on a kernel built with gcc, which the lazy path cannot afford. `Acquire`, `Release` and
+//! `Relaxed` mean the same under both memory models. But a read-modify-write operation is not a full barrier
+//! here, unlike its kernel namesake: where each of two sides writes one thing and then reads the other
+//! side's, all four accesses are `SeqCst`, or a lock or the kernel's own wake-up is in between.
 
 pub(crate) use core::cell::Cell;
 pub(crate) use core::hint::spin_loop;
@@ -23,8 +23,8 @@ use core::{
 };
 use kernel::types::{NotThreadSafe, Opaque};
 
-/// `raw_spin_lock_irqsave` and its counterpart: the functions behind the kernel's macros where there
-/// are any, since a call less counts on the way of a blocked interrupt; else the shim's.
+/// `raw_spin_lock_irqsave` and its counterpart: the functions behind the kernel's macros where there are any,
+/// since each call saved counts on the path of a blocked interrupt; else the shim's.
 mod raw_spin {
     #[cfg(all(
         CONFIG_SMP,
@@ -44,14 +44,14 @@ mod raw_spin {
     };
 }
 
-/// Makes a constructor that statics can use. (The models' primitives cannot be made at compile time:
-/// there it makes a plain function of the same text.)
+/// Makes a constructor that statics can use. (The models' primitives cannot be made at compile time: there,
+/// this makes a plain function of the same text.)
 macro_rules! const_fn {
     ($(#[$meta:meta])* $vis:vis fn $($rest:tt)*) => { $(#[$meta])* $vis const fn $($rest)* };
 }
 pub(crate) use const_fn;
 
-/// What the only writer of an atomic, who is calling, has stored last. (The models check that.)
+/// What the only writer of an atomic, which is the caller, has stored last. (The models check that.)
 #[inline(always)]
 pub(crate) fn load_own(atomic: &AtomicU64) -> u64 {
     atomic.load(Relaxed)
@@ -70,12 +70,12 @@ unsafe impl<T: Send> Send for RawSpinLock<T> {}
 unsafe impl<T: Send> Sync for RawSpinLock<T> {}
 
 impl<T> RawSpinLock<T> {
-    /// What `__RAW_SPIN_LOCK_UNLOCKED()` makes. All of one `level` are one lockdep class, wherever
-    /// they lie; with one of them held, only those of a lower level may be taken.
+    /// What `__RAW_SPIN_LOCK_UNLOCKED()` makes. All locks of one `level` are one lockdep class, wherever they
+    /// lie; with one of them held, only locks of a lower level may be taken.
     #[cfg_attr(not(CONFIG_DEBUG_LOCK_ALLOC), allow(unused_variables))]
     pub(crate) const fn new(data: T, level: usize) -> Self {
-        // SAFETY: Integers and pointers, for all of which zero is a value. Without debugging zero
-        // is an unlocked spinlock on every architecture that the kernel has Rust for.
+        // SAFETY: Integers and pointers, for all of which zero is valid. Without debugging, zero is an
+        // unlocked spinlock on every architecture that the kernel supports Rust on.
         #[cfg_attr(not(CONFIG_DEBUG_SPINLOCK), allow(unused_mut))]
         let mut raw: bindings::raw_spinlock_t = unsafe { core::mem::zeroed() };
         #[cfg(CONFIG_DEBUG_SPINLOCK)]
@@ -89,7 +89,7 @@ impl<T> RawSpinLock<T> {
             raw.dep_map.key = (&raw mut bindings::lazyirq_spin_classes)
                 .cast::<bindings::lock_class_key>()
                 .wrapping_add(level);
-            // Not a literal: drivers make locks too, and lockdep compares where the names lie.
+            // Not a literal: drivers make locks too, and lockdep compares the addresses of the names.
             raw.dep_map.name = (&raw const bindings::lazyirq_spin_name).cast();
             raw.dep_map.wait_type_inner = bindings::lockdep_wait_type_LD_WAIT_SPIN as u8;
         }

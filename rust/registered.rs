@@ -2,8 +2,8 @@
 
 //! The handlers that are registered.
 //!
-//! A lock's word names the handler that owns it. A handler may forget its guard (`mem::forget` is safe) and be
-//! unregistered; the word names it all the same. So whoever follows one looks here first.
+//! A lock's word names the handler that owns it. A handler may forget its guard (`mem::forget` is safe) and
+//! be unregistered; the word names it all the same. So any context that follows such a name looks here first.
 
 use crate::{
     primitive::{Cell, RawSpinLock},
@@ -11,11 +11,11 @@ use crate::{
 };
 use core::ptr;
 
-/// A handler's place in the list: the one behind it.
+/// A handler's place in the list: a pointer to the handler behind it.
 ///
 /// # Invariants
 ///
-/// It is null, or in the list, and alive.
+/// The pointer is null, or to a handler that is in the list and alive.
 pub(crate) struct Link(Cell<*const Head>);
 
 // SAFETY: Heads are `Sync`; the cell is touched under the list's lock.
@@ -34,14 +34,14 @@ impl Link {
 
 static FIRST: RawSpinLock<Link> = RawSpinLock::new(Link::new(), 2);
 
-/// From here on a lock may name it. It stays where it is until it is removed.
+/// Adds a handler: from here on a lock may name it. It stays where it is until it is removed.
 pub(crate) fn add(head: &Head) {
     let first = FIRST.lock();
     // INVARIANT: By the function's own requirement.
     head.registered().0.set(first.0.replace(head));
 }
 
-/// Nobody finds it any more who turns interrupts off from now on.
+/// Removes a handler: a context that turns interrupts off from now on does not find it any more.
 pub(crate) fn remove(head: &Head) {
     let first = FIRST.lock();
     let mut link: &Link = &first;
@@ -54,8 +54,8 @@ pub(crate) fn remove(head: &Head) {
     }
 }
 
-/// Calls `then` with the handler that has this slot, if it is registered. It is so until interrupts are on. Any
-/// context.
+/// Calls `then` with the handler that has this slot, if it is registered. It stays so until interrupts are
+/// on. Any context.
 pub(crate) fn find<R>(slot: usize, then: impl FnOnce(&Head) -> R) -> Option<R> {
     let first = FIRST.lock();
     let mut link: &Link = &first;

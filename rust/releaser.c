@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The C shim of the releasers: what they need of the scheduler, and their parameters.
+ * The C shim of the releasers: what they need from the scheduler, and their parameters.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -65,8 +65,8 @@ MODULE_PARM_DESC(resume_budget, "How many handlers one release resumes at most; 
 
 /*
  * If the caller may lend its context, it is not preempted until lazyirq_lent(), and its CPU is
- * returned. Else it is a negative number: with preemption or interrupts off, the caller may hold a
- * spinlock that the handler takes.
+ * returned. Otherwise a negative number is: with preemption or interrupts off, the caller may hold
+ * a spinlock that the handler takes.
  */
 int lazyirq_lend(void)
 {
@@ -86,7 +86,7 @@ unsigned int lazyirq_resume_budget(void)
 	return READ_ONCE(resume_budget);
 }
 
-/* Is somebody else to run on this CPU? */
+/* Is another thread to run on this CPU? */
 bool lazyirq_is_wanted(void)
 {
 	return need_resched();

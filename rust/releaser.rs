@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The releaser lends its context: who releases a lock resumes the handlers that it goes to, on the
-//! spot.
+//! The releaser lends its context: a thread that releases a lock resumes the handlers that it goes to, on
+//! the spot.
 //!
 //! A continuation is only a future. The thread that releases its lock can poll it as the lazy path
 //! did, on top of its own work, and no other thread need be woken: the contended interrupt costs no
-//! context switch either. That takes a thread with preemption and interrupts on, so that it has no
+//! context switch either. That requires a thread with preemption and interrupts on, which holds no
 //! spinlock that the handler may want. It is not preempted meanwhile, as the handler must not sleep;
-//! interrupts stay on, and those of a higher IPL are handled lazily in front.
+//! interrupts stay on, and those of a higher IPL are handled lazily ahead of it.
 //!
-//! An [ithread](crate::ithread) gets the handler all the same if
+//! An [ithread](crate::ithread) gets the handler instead if
 //!
-//! - the releaser is a handler itself, or may not lend its context, or `resume=ithread` says so;
+//! - the releaser is a handler itself, or may not lend its context, or `resume=ithread` is set;
 //! - the handler has been resumed before (it blocked again), or has deferred;
-//! - something of its IPL or a higher one is runnable here, or where it blocked: that comes first;
-//! - it is not the first one, and somebody else is to run on this CPU, or the releaser has done enough:
-//!   `resume_budget`.
+//! - something of its IPL or a higher one is runnable on this CPU, or where it blocked: that comes first;
+//! - it is not the first one, and another thread is to run on this CPU, or the releaser has done enough
+//!   (`resume_budget`).
 //!
-//! It is never nested. What a handler that is resumed here releases makes others runnable: they are
-//! added to the same [batch](Batch), and run when it is done.
+//! This is never nested. If a resumed handler makes others runnable by releasing a lock, they are added
+//! to the same [batch](Batch), and run when it is done.
 
 use crate::{bindings, ithread, primitive::Cell, runqueue::Link, slot::Head, sync::Owner};
 use core::ptr;
 
-/// The continuations that a releaser is to resume. On its stack.
+/// The continuations that a releaser is to resume. Lives on its stack.
 pub(crate) struct Batch {
-    /// Where it runs.
+    /// The releaser's CPU.
     cpu: u32,
     /// First in, first out.
     first: Cell<*mut Head>,
@@ -34,8 +34,8 @@ pub(crate) struct Batch {
     awaited: Cell<*mut bindings::irq_desc>,
 }
 
-/// Has `owner`, who is calling, release a lock. Handlers that it goes to are added to the batch that
-/// `release` is given, and resumed; without one the ithreads are to get them.
+/// Has `owner`, the caller, release a lock. Handlers that it goes to are added to the batch that
+/// `release` is given, and resumed; without a batch the ithreads get them.
 #[inline(always)]
 pub(crate) fn release(owner: Owner, release: impl FnOnce(Option<&Batch>)) {
     let own = match owner.address() {
@@ -43,22 +43,22 @@ pub(crate) fn release(owner: Owner, release: impl FnOnce(Option<&Batch>)) {
         Err(_) => Batch::lend(),
     };
     let batch = match owner.address() {
-        // SAFETY: A handler that owns a lock is alive, and it is what runs here.
+        // SAFETY: A handler that owns a lock is alive, and it is what is running here.
         Ok(slot) => unsafe { (*(slot as *const Head)).batch() },
         Err(_) => own.as_ref(),
     };
     release(batch);
     if let Some(own) = &own {
         own.run();
-        // SAFETY: It was lent.
+        // SAFETY: The context was lent.
         unsafe { bindings::lazyirq_lent() };
         own.tell();
     }
 }
 
 impl Batch {
-    /// The running thread's, if that may lend its context: then it is not preempted until
-    /// `lazyirq_lent()`.
+    /// The running thread's batch, if the thread may lend its context: then it is not preempted
+    /// until `lazyirq_lent()`.
     #[inline(always)]
     fn lend() -> Option<Self> {
         // SAFETY: Any context.
@@ -84,20 +84,20 @@ impl Batch {
         if self.first.get().is_null() {
             self.first.set(new);
         } else {
-            // SAFETY: What is in it, as that is now, is Queued, and so alive.
+            // SAFETY: What is in the batch, as `last` now is, is Queued, and so alive.
             unsafe { (*last).next().set(new) };
         }
     }
 
     fn pop(&self) -> Option<&Head> {
-        // SAFETY: What is in it is Queued, and so alive.
+        // SAFETY: What is in the batch is Queued, and so alive.
         let head = unsafe { self.first.get().as_ref() }?;
         self.first.set(head.next().get());
         Some(head)
     }
 
-    /// Somebody waits for the handlers of `line`, which are done. He is told when the caller may be
-    /// preempted again.
+    /// Somebody waits for the handlers of `line`, which are done. That thread is told when the caller
+    /// may be preempted again.
     pub(crate) fn tell_later(&self, line: *mut bindings::irq_desc) {
         self.awaited.set(line);
     }
@@ -118,7 +118,7 @@ impl Batch {
         }
     }
 
-    /// Has the releaser done enough, having resumed so many?
+    /// Has the releaser done enough, having resumed `number` handlers?
     #[cold]
     fn is_enough(&self, number: u32) -> bool {
         // SAFETY: Any context.
@@ -150,7 +150,7 @@ impl Batch {
     fn tell(&self) {
         let line = self.awaited.get();
         if !line.is_null() {
-            // SAFETY: It was told that this is to be called.
+            // SAFETY: The batch was told that this is to be called.
             unsafe { bindings::lazyirq_line_wake(line) };
         }
     }

@@ -2,10 +2,10 @@
 
 //! The runnable continuations of one ithread, first in, first out, without a lock.
 //!
-//! Anybody adds to `incoming`, and so newest first. The ithread takes all of that at once when it
-//! has nothing else left, and turns it round into `ready`: what comes later belongs behind it.
+//! Any context adds to `incoming`, which is thus newest first. The ithread takes all of that at once when it
+//! has nothing else left, and reverses it into `ready`: what comes later belongs behind it.
 //!
-//! While its CPU is offline the queue is closed. That is a value of `incoming` as well, so that what
+//! While its CPU is offline the queue is closed. That is a value of `incoming` as well, so that an item that
 //! comes at that moment is either found by the ithread when it closes the queue, or turned away.
 
 use crate::primitive::{
@@ -13,21 +13,21 @@ use crate::primitive::{
 };
 use core::ptr;
 
-/// What can be in a queue: it has room for the next one.
+/// What can be in a queue: it has room for a pointer to the next item.
 pub(crate) trait Link {
     fn next(&self) -> &Cell<*mut Self>;
 }
 
 /// # Invariants
 ///
-/// What is in a queue is alive, and in no other queue; its `next` belongs to whoever is adding it,
+/// What is in a queue is alive, and in no other queue; its `next` belongs to the context that is adding it,
 /// and then to the ithread. `ready` belongs to the ithread.
 pub(crate) struct RunQueue<T> {
     incoming: AtomicPtr<T>,
     ready: Cell<*mut T>,
-    /// The ithread is at work on one, or has more of them in `ready`.
+    /// The ithread is working on an item, or has more of them in `ready`.
     busy: AtomicBool,
-    /// The most that the ithread has found here at a time, if it was more than one.
+    /// The most items that the ithread has found here at a time, if more than one.
     most: AtomicU32,
 }
 
@@ -46,7 +46,7 @@ impl<T: Link> RunQueue<T> {
         }
     }
 
-    /// In `incoming`: nothing is taken any more.
+    /// The value of `incoming` when no more items are accepted.
     fn closed() -> *mut T {
         ptr::without_provenance_mut(1)
     }
@@ -71,29 +71,30 @@ impl<T: Link> RunQueue<T> {
         false
     }
 
-    /// The ithread's question. It may miss what is being added.
+    /// For the ithread only. It may miss what is being added.
     pub(crate) fn is_empty(&self) -> bool {
         !self.has_ready() && !self.has_incoming()
     }
 
-    /// Has the ithread taken more than it has popped? Its question.
+    /// Has the ithread taken more than it has popped? For the ithread only.
     fn has_ready(&self) -> bool {
         !self.ready.get().is_null()
     }
 
-    /// Is something in it that the ithread has not taken? Any context.
+    /// Is something in the queue that the ithread has not taken? Any context.
     fn has_incoming(&self) -> bool {
         !self.is_nothing(self.incoming.load(Acquire))
     }
 
-    /// Is something in it, or has the ithread not done with it? Any context; it may be out of date at once.
+    /// Is something in the queue, or is the ithread not yet done with it? Any context; the answer may be out
+    /// of date at once.
     pub(crate) fn is_busy(&self) -> bool {
-        // In this order: the ithread is busy before it takes what came.
+        // In this order: the ithread sets `busy` before it takes what came.
         self.has_incoming() || self.busy.load(Relaxed)
     }
 
-    /// Takes what has waited longest, to work on it: the queue is busy until [`done`](Self::done), if it was
-    /// something.
+    /// Takes the item that has waited longest, to work on it: if there is one, the queue is busy until
+    /// [`done`](Self::done).
     ///
     /// # Safety
     ///
@@ -108,7 +109,7 @@ impl<T: Link> RunQueue<T> {
         item
     }
 
-    /// What was taken is done. The ithread.
+    /// The item that was taken is done. For the ithread only.
     pub(crate) fn done(&self) {
         self.busy.store(self.has_ready(), Relaxed);
     }
@@ -117,27 +118,28 @@ impl<T: Link> RunQueue<T> {
         incoming.is_null() || incoming == Self::closed()
     }
 
-    /// The most that the ithread has found in it at a time; 1 is not told from 0. Any context.
+    /// The most items that the ithread has found in it at a time; 1 is not distinguished from 0. Any context.
     pub(crate) fn most(&self) -> u32 {
         self.most.load(Relaxed)
     }
 
-    /// That begins anew. It may be lost beside the ithread's counting.
+    /// Resets [`most`](Self::most). The reset may be lost if the ithread is counting at the same time.
     pub(crate) fn reset_most(&self) {
         self.most.store(0, Relaxed);
     }
 
-    /// Takes what has waited longest.
+    /// Takes the item that has waited longest.
     ///
     /// # Safety
     ///
     /// To be called by the queue's ithread alone.
     pub(crate) unsafe fn pop(&self) -> Option<*const T> {
-        // Nobody else closes it or takes from it between the look and the taking.
+        // No other context closes the queue or takes from it between the look and the swap.
         if !self.has_ready() && self.has_incoming() {
-            // Released as well: who finds nothing more sees what the ithread did before (see `is_busy`).
+            // `Release` as well: a context that finds nothing more sees what the ithread did before (see
+            // `is_busy`).
             let newest = self.incoming.swap(ptr::null_mut(), AcqRel);
-            // SAFETY: By the type invariant. It was something.
+            // SAFETY: By the type invariant. The queue was not empty.
             if unsafe { (*newest).next().get() }.is_null() {
                 return Some(newest);
             }
@@ -169,7 +171,7 @@ impl<T: Link> RunQueue<T> {
         }
     }
 
-    /// Puts what came, the newest of it first, behind what is ready.
+    /// Puts what came, linked from the newest, behind what is ready.
     fn make_ready(&self, mut newest: *mut T) {
         let mut oldest = ptr::null_mut();
         let mut count = 0;

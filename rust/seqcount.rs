@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A sequence count: what is changed in several steps is seen before the first or after the last of them.
+//! A sequence count: what is changed in several steps is seen as it is before the first or after the last of
+//! them.
 //!
-//! As the kernel's `seqcount_t`, but for those who look not having to wait: a look may fail.
+//! Like the kernel's `seqcount_t`, except that readers need not wait: a look may fail.
 
 use crate::primitive::{fence, spin_loop, Acquire, AtomicU32, Relaxed, Release};
 
@@ -11,16 +12,15 @@ use crate::primitive::{fence, spin_loop, Acquire, AtomicU32, Relaxed, Release};
 pub(crate) struct SeqCount(AtomicU32);
 
 impl SeqCount {
-    /// How often one should look before one takes what there is: more than interrupts can keep up with.
+    /// How often to look before settling for what there is: more often than interrupts can keep up with.
     pub(crate) const LOOKS: usize = 1000;
 
-    /// The writer's.
+    /// For the writer only.
     #[inline]
     pub(crate) fn change<R>(&self, change: impl FnOnce() -> R) -> R {
         let count = self.0.load(Relaxed);
         self.0.store(count.wrapping_add(1), Relaxed);
-        // The changes are seen after the odd count, by those who see any of them: pairs with the fence
-        // in `look`.
+        // A reader that sees any of the changes sees the odd count too: pairs with the fence in `look`.
         fence(Release);
         let result = change();
         self.0.store(count.wrapping_add(2), Release);
@@ -35,7 +35,7 @@ impl SeqCount {
         (before % 2 == 0 && before == self.0.load(Relaxed)).then_some(seen)
     }
 
-    /// What `look` has seen while nothing was being changed; or, after many attempts, in spite of that.
+    /// What `look` has seen while nothing was being changed; or, after many attempts, regardless of that.
     pub(crate) fn read<R>(&self, mut look: impl FnMut() -> R) -> R {
         for _ in 0..Self::LOOKS {
             if let Some(seen) = self.look(&mut look) {

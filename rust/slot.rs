@@ -28,55 +28,57 @@ use kernel::{
     prelude::*,
 };
 
-/// How many events an edge or MSI line may bring while its handler is unfinished before it is
-/// masked: enough for a device's usual bursts, since the pair of calls costs some 800
-/// instructions; few, so that a device gone wild does not keep the CPU in hard IRQs.
+/// How many events an edge or MSI line may bring while its handler is unfinished before it is masked: enough
+/// for a device's usual bursts, since masking and unmasking costs some 800 instructions; few, so that a
+/// device gone wild does not keep the CPU in hard IRQs.
 const EVENTS_BEFORE_MASKING: u32 = 4;
 
 /// Runs the handler: `enter` in `irq.rs` with its type erased.
 ///
 /// # Safety
 ///
-/// The caller has made the continuation Running, and calls it with `RESUME` and the slot.
+/// The caller has made the continuation Running, and calls this with `RESUME` and the slot.
 pub(crate) type Entry = unsafe extern "C" fn(c_int, *mut c_void) -> bindings::irqreturn_t;
 
-/// In place of an IRQ number: a releaser or the ithread resumes the handler, or the latter starts one that was held.
+/// In place of an IRQ number: a releaser or the ithread resumes the handler, or the ithread starts one that
+/// was held.
 pub(crate) const RESUME: c_int = -1;
-/// What [`Entry`] answers to [`RESUME`] when the handler is not done. Never seen by the kernel.
+/// What [`Entry`] returns for [`RESUME`] when the handler is not done. Never seen by the kernel.
 pub(crate) const UNFINISHED: bindings::irqreturn_t = bindings::irqreturn::IRQ_WAKE_THREAD;
 
-/// What of a slot does not depend on the handler's type.
+/// The part of a slot that does not depend on the handler's type.
 ///
 /// | field | written by |
 /// |---|---|
-/// | `continuation` | anybody, see there |
-/// | `stats` | whoever runs the handler, or its hard-IRQ entry |
-/// | `started`, `resumed`, `deferred`, `waits`, `held`, `batch`, `fresh` | whoever runs the handler |
+/// | `continuation` | any context, see there |
+/// | `stats` | the context that runs the handler, or its hard-IRQ entry |
+/// | `started`, `resumed`, `deferred`, `waits`, `held`, `batch`, `fresh` | the context that runs the handler |
 /// | `told` | the hard-IRQ entry |
 /// | `ithreads` | the registration and the administrator, under a lock of its own |
-/// | `next` | whoever puts it in a run queue, then the queue's ithread |
-/// | `home` | the hard-IRQ entry, while it makes a continuation of it; an ithread that takes it over |
+/// | `next` | the context that puts it in a run queue or a batch, then the queue's ithread or the releaser |
+/// | `home` | the hard-IRQ entry, while it makes the handler a continuation; an ithread that takes it over |
+/// | `registered` | whatever changes the list, under its lock |
 /// | the rest | the registration, before the interrupt is requested |
 pub(crate) struct Head {
     pub(crate) continuation: Continuation,
     /// The future exists. False for an interrupt that is held.
     pub(crate) started: Cell<bool>,
-    /// It runs off the lazy path: for `enter`, once the handler has run. Before that its argument tells, as
-    /// an interrupt may come on another CPU. Never set in Idle.
+    /// The handler runs off the lazy path: for `enter`, once the handler has run. Before that, the argument
+    /// of `enter` tells, as an interrupt may come on another CPU. Never set in Idle.
     pub(crate) resumed: Cell<bool>,
     deferred: Cell<bool>,
-    /// It has left the lazy path for a lock, and has not been resumed since.
+    /// The handler has left the lazy path for a lock, and has not been resumed since.
     fresh: Cell<bool>,
-    /// That of the releaser that runs it, if one does: null else.
+    /// The batch of the releaser that runs the handler, if one does; else null.
     batch: Cell<*const Batch>,
     /// How many locks' queues the handler is in. More than one only if it polls their futures by itself.
     pub(crate) waits: Cell<u32>,
-    /// The line has to be masked with the first interrupt that does not start the handler: it is
-    /// level-triggered, or not known yet.
+    /// The line must be masked at the first interrupt that does not start the handler: it is level-triggered,
+    /// or its type is not known yet.
     pub(crate) level_triggered: AtomicU32,
     /// The CPU that the continuation belongs to: where the interrupt was taken.
     home: AtomicU32,
-    /// How many late answers of "not mine" the kernel has been told.
+    /// How many late answers of "not mine" have been reported to the kernel.
     told: Cell<u64>,
     pub(crate) ithreads: ithread::Users,
     pub(crate) entry: Entry,
@@ -86,7 +88,7 @@ pub(crate) struct Head {
     #[cfg_attr(not(CONFIG_DEBUG_LOCK_ALLOC), allow(dead_code))]
     pub(crate) held: Held,
     pub(crate) stats: Stats,
-    /// Drops the future where it lies.
+    /// Drops the future in place.
     drop_future: unsafe fn(*const Head),
     /// The next one in its run queue.
     next: Cell<*mut Head>,
@@ -166,7 +168,7 @@ impl Head {
         self.continuation.ipl()
     }
 
-    /// Sets the IPL from the next interrupt on: not of a handler that is unfinished. Thread, may sleep.
+    /// Sets the IPL from the next interrupt on; not yet that of an unfinished handler. Thread, may sleep.
     pub(crate) fn set_ipl(&self, ipl: Ipl) -> Result {
         self.ithreads.change(ipl, || {
             self.stats.ipl.set(ipl.get());
@@ -178,7 +180,7 @@ impl Head {
         self.home.load(Relaxed)
     }
 
-    /// Another CPU takes the continuation over. Its ithread.
+    /// Another CPU takes the continuation over. Called by that CPU's ithread.
     pub(crate) fn set_home(&self, cpu: u32) {
         self.home.store(cpu, Relaxed);
     }
@@ -197,8 +199,8 @@ impl Head {
         self.stats.meets(lock, holder);
     }
 
-    /// The handler is about to be put in a lock's queue. In the running handler's context.
-    /// Returns the phase before.
+    /// The handler is about to be put in a lock's queue. In the running handler's context. Returns the
+    /// previous phase.
     pub(crate) fn arm(&self) -> Phase {
         self.deferred.set(false);
         self.continuation.arm()
@@ -222,8 +224,8 @@ impl Head {
         &self.registered
     }
 
-    /// What the handler waited for is there. It is added to the batch, if there is one and it may be.
-    /// Any context; the caller keeps the wait from being cancelled meanwhile, and so the slot from
+    /// What the handler waited for is available. It is added to the batch, if there is one and that is
+    /// allowed. Any context; the caller keeps the wait from being cancelled meanwhile, and so the slot from
     /// going away.
     #[inline(always)]
     pub(crate) fn wake(&self, batch: Option<&Batch>) {
@@ -236,14 +238,14 @@ impl Head {
         }
     }
 
-    /// Where the handlers belong that this one makes runnable, while it runs.
+    /// The batch for the handlers that this one makes runnable while it runs.
     pub(crate) fn batch(&self) -> Option<&Batch> {
-        // SAFETY: It is its releaser's, which has not returned from running it.
+        // SAFETY: It belongs to the handler's releaser, which has not returned from running it.
         unsafe { self.batch.get().as_ref() }
     }
 
-    /// Makes a continuation of the handler, on this CPU: from here on it counts in IPL order, and for
-    /// those who wait until the line's handlers are done. Hard IRQ.
+    /// Makes the handler a continuation on this CPU: from here on it counts in IPL order, and for anything
+    /// that waits until the line's handlers are done. Hard IRQ.
     fn promote(&self) {
         // SAFETY: The line is requested. Hard IRQ.
         let cpu = unsafe { bindings::lazyirq_line_busy(self.line.as_ptr()) };
@@ -252,15 +254,15 @@ impl Head {
         unsafe { ithread::unfinished(cpu, self.ipl()) };
     }
 
-    /// The handler comes to rest by `rest`, if that says so, and does not count any more. Its ithread,
-    /// or its releaser. The slot may be gone afterwards.
+    /// The handler comes to rest by the call of `rest`, if that says so, and then does not count any more.
+    /// Called by its ithread or its releaser. The slot may be gone afterwards.
     #[inline(always)]
     fn finish<R>(&self, batch: Option<&Batch>, rest: impl FnOnce() -> (bool, R)) -> R {
         let (home, ipl, line) = (self.home(), self.ipl(), self.line.as_ptr());
         let cpu = batch.map_or(home, Batch::cpu);
-        // In one step with the end of its IPL's precedence: an interrupt that finds the slot free is
-        // not held back by what is over.
-        // SAFETY: A thread.
+        // This is one step with the end of its IPL's precedence: an interrupt that finds the slot free is not
+        // held back by a handler that is over.
+        // SAFETY: This is a thread.
         let off = unsafe { ithread::InterruptsOff::new() };
         let (rests, result) = rest();
         // SAFETY: Interrupts are off, so no RCU grace period ends before they are on again.
@@ -272,16 +274,16 @@ impl Head {
         drop(off);
         match batch {
             Some(batch) if awaited => batch.tell_later(line),
-            // SAFETY: It was told above that this is to be called.
+            // SAFETY: The call above said that this is to be called.
             None if awaited => unsafe { bindings::lazyirq_line_wake(line) },
             _ => (),
         }
         result
     }
 
-    /// What the kernel is told of an interrupt whose handler has not answered yet: that it was
-    /// handled, unless an earlier one turned out not to have been. So the kernel finds a line that
-    /// screams even if its handlers answer too late. Hard IRQ.
+    /// What the kernel is told of an interrupt whose handler has not answered yet: that it was handled,
+    /// unless an earlier one turned out not to have been. So the kernel finds a screaming line even if its
+    /// handlers answer too late. Hard IRQ.
     fn answer_early(&self) -> bindings::irqreturn_t {
         let told = self.told.get();
         if told == self.stats.counters.late_none.total() {
@@ -300,8 +302,8 @@ impl Head {
         self.line.unmask();
     }
 
-    /// May an interrupt that was to be held start the handler lazily, now that this CPU has looked what
-    /// was finished for it elsewhere? Hard IRQ.
+    /// May an interrupt that was to be held start the handler lazily, once this CPU has looked at what was
+    /// finished for it elsewhere? Hard IRQ.
     #[cold]
     #[inline(never)]
     pub(crate) fn may_start_after_all(&self) -> bool {
@@ -322,14 +324,14 @@ impl Head {
             counters.refused.add(1);
             return bindings::irqreturn::IRQ_NONE;
         }
-        // A level line asks until it is answered, which it will not be at once.
+        // A level line stays asserted until it is answered, which will not happen at once.
         let mask = !state.is_masked()
             && (self.level_triggered.load(Relaxed) != 0 || state.events() >= EVENTS_BEFORE_MASKING);
-        // Masked before it is published: the ithread may be done, and unmask, right after.
+        // Mask the line before the event is published: the ithread may be done, and unmask, right after.
         if mask {
             self.mask();
         }
-        // From `arrive` on another context may answer it, and count that.
+        // From `arrive` on, another context may answer the event, and count that.
         let arrival = counters.arriving.change(|| {
             let arrival = self.continuation.arrive(mask);
             let counter = match arrival {
@@ -353,7 +355,7 @@ impl Head {
                     observe::holds(self, true);
                 }
             }
-            // It would not be answered, so a level line has to be masked all the same.
+            // The event would not be answered, so a level line must be masked all the same.
             Arrival::Late => return bindings::irqreturn::IRQ_NONE,
             // Stopped just now.
             Arrival::Refused => {
@@ -388,7 +390,7 @@ impl Head {
         self.started.set(true);
         self.fresh.set(!self.deferred.get());
         self.promote();
-        // From `pending` on another context may run, and finish, it.
+        // From `pending` on, another context may run the handler, and finish it.
         let answer = self.answer_early();
         if self.continuation.pending() == Pending::Queue {
             ithread::enqueue(self, self.home());
@@ -396,7 +398,7 @@ impl Head {
         answer
     }
 
-    /// Runs the continuation until it waits or is done. Its ithread, `thread`.
+    /// Runs the continuation until it waits or is done. Called by its ithread, `thread`.
     ///
     /// `switches` is how many context switches it took to get here. The slot may be gone
     /// afterwards.
@@ -416,8 +418,8 @@ impl Head {
         self.resumed(ret, None);
     }
 
-    /// Runs the continuation until it waits or is done. A releaser, not preempted. The slot may be gone
-    /// afterwards.
+    /// Runs the continuation until it waits or is done. Called by a releaser, not preempted. The slot may be
+    /// gone afterwards.
     #[inline(always)]
     pub(crate) fn resume(&self, batch: &Batch) {
         self.continuation.run();
@@ -437,9 +439,9 @@ impl Head {
     /// The caller has made it Running.
     unsafe fn poll(&self) -> bindings::irqreturn_t {
         self.resumed.set(true);
-        // A handler that sleeps is a bug that the kernel reports in hard-IRQ context only. This makes it report the
-        // same here.
-        // SAFETY: Paired with the other, in the same thread.
+        // A handler that sleeps is a bug that the kernel reports in hard-IRQ context only. This makes the
+        // kernel report it here as well.
+        // SAFETY: Paired with the call below, in the same thread.
         #[cfg(CONFIG_DEBUG_ATOMIC_SLEEP)]
         unsafe {
             bindings::lazyirq_non_block_start()
@@ -455,7 +457,7 @@ impl Head {
         ret
     }
 
-    /// What follows after a poll that has returned `ret`. The slot may be gone afterwards.
+    /// What follows a poll that has returned `ret`. The slot may be gone afterwards.
     #[inline(always)]
     fn resumed(&self, ret: bindings::irqreturn_t, batch: Option<&Batch>) {
         let counters = &self.stats.counters;
@@ -472,7 +474,7 @@ impl Head {
             if !self.deferred.get() {
                 counters.reblocked.add(1);
             }
-            // From here on another context may run, and finish, it.
+            // From here on, another context may run the handler, and finish it.
             let home = self.home();
             if self.continuation.pending() == Pending::Queue {
                 ithread::enqueue(self, home);
@@ -494,7 +496,7 @@ impl Head {
         self.done(batch);
     }
 
-    /// The handler is done. Its ithread, or its releaser.
+    /// The handler is done. Called by its ithread or its releaser.
     #[inline(always)]
     fn done(&self, batch: Option<&Batch>) {
         let done = || {
@@ -511,8 +513,8 @@ impl Head {
         }
     }
 
-    /// The handler waits for something that nothing here will ever wake. It is reported, dropped
-    /// (with all that it holds), and its line shut, as the kernel does with a screaming one.
+    /// The handler waits for something that nothing here will ever end. It is reported and dropped (with all
+    /// that it holds), and its line is shut down, as the kernel does with a screaming one.
     #[cold]
     fn give_up(&self, place: &str, batch: Option<&Batch>) {
         let phase = self.continuation.load().phase();
@@ -536,8 +538,8 @@ impl Head {
         }
     }
 
-    /// The handler has slept in its ithread, and kept all of that level waiting: a bug, even where the
-    /// kernel does not see it. Reported once.
+    /// The handler has slept in its ithread, and kept all handlers of that level waiting: a bug, even where
+    /// the kernel does not see it. Reported once.
     #[cold]
     fn report_sleep(&self) {
         let slept = &self.stats.counters.slept;
@@ -556,8 +558,8 @@ impl Head {
     pub(crate) fn synchronize(&self) {
         // SAFETY: The line is requested; may sleep here.
         unsafe { bindings::synchronize_irq(self.irq()) };
-        // It has seen that nothing of the line is unfinished by a plain load. What the last one has done
-        // before is seen from here on.
+        // That call has seen by a plain load that nothing of the line is unfinished. What the last handler
+        // did before is seen from here on.
         fence(Acquire);
     }
 

@@ -11,12 +11,12 @@ use crate::{
 use core::ptr;
 use kernel::{prelude::*, str::CStr};
 
-/// A name to be shown: of a lock, set by whoever runs the handler.
+/// The name of a lock, to be shown; set by the context that runs the handler, or reports its stall.
 ///
 /// # Invariants
 ///
-/// It is null, or of a string in a module that is loaded: when one goes, so do its names (see
-/// `Name::forget`).
+/// The pointer is null, or to a string in a module that is loaded: when a module goes away, so do its names
+/// (see `Name::forget`).
 pub(crate) struct Name(AtomicPtr<c_char>);
 
 impl Name {
@@ -24,7 +24,7 @@ impl Name {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// A module is going.
+    /// A module is going away.
     fn forget(&self, goes: &impl Fn(*const c_char) -> bool) {
         let name = self.0.load(Relaxed);
         if !name.is_null() && goes(name) {
@@ -42,7 +42,8 @@ impl Name {
 
     pub(crate) fn get(&self) -> Option<&'static CStr> {
         let name = self.0.load(Relaxed);
-        // SAFETY: By the type invariant. Who shows it keeps names from being forgotten meanwhile.
+        // SAFETY: By the type invariant. The context that shows it keeps names from being forgotten
+        // meanwhile.
         (!name.is_null()).then(|| unsafe { CStr::from_char_ptr(name) })
     }
 }
@@ -88,14 +89,14 @@ pub(crate) struct Stats {
     pub(crate) name: &'static CStr,
     pub(crate) irq: u32,
     pub(crate) ipl: Level,
-    /// The lock that it has waited for last.
+    /// The lock that it last waited for.
     pub(crate) met_lock: Name,
     /// Of the last stall: the lock, and how long it had been waited for, in milliseconds.
     pub(crate) stall_lock: Name,
     pub(crate) stall_ms: AtomicU64,
     /// Memory that the registration takes, in bytes.
     pub(crate) memory: usize,
-    /// Memory that a blocked handler's state takes of it, in bytes.
+    /// The part of `memory` that a blocked handler's state takes, in bytes.
     pub(crate) continuation: usize,
 }
 
@@ -123,7 +124,7 @@ impl Stats {
         }
     }
 
-    /// The handler waits for a lock. Whoever runs it.
+    /// The handler waits for a lock. In the context that runs it.
     pub(crate) fn meets(&self, lock: &'static CStr, holder: Holder) {
         let counter = match holder {
             Holder::Thread => &self.counters.met_thread,
@@ -134,14 +135,14 @@ impl Stats {
         self.met_lock.set(lock);
     }
 
-    /// The handler has waited for a lock for too long. Whoever reports it.
+    /// The handler has waited for a lock for too long. In the context that reports it.
     pub(crate) fn stalls(&self, lock: &'static CStr, ms: u64) {
         self.counters.stalled.add(1);
         self.stall_lock.set(lock);
         self.stall_ms.store(ms, Relaxed);
     }
 
-    /// The names for which `goes` says so are forgotten: their module is going.
+    /// Forgets the names for which `goes` returns true: their module is going away.
     pub(crate) fn forget_names(&self, goes: impl Fn(*const c_char) -> bool) {
         self.met_lock.forget(&goes);
         self.stall_lock.forget(&goes);

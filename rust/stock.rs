@@ -19,9 +19,8 @@ use kernel::{
 /// Counts the interrupts of a stock threaded registration, so that debugfs shows them beside a
 /// lazy one's: same counters, same points of measurement.
 ///
-/// A driver calls [`entered`](StockMeter::entered) in its hard-IRQ half and
-/// [`done`](StockMeter::done) at the end of its thread's. It compares with the lazy interrupt of
-/// the same name.
+/// A driver calls [`entered`](StockMeter::entered) in its hard-IRQ half and [`done`](StockMeter::done) at the
+/// end of its thread's half. The interrupt is compared with the lazy one of the same name.
 ///
 /// # Examples
 ///
@@ -44,7 +43,7 @@ use kernel::{
 /// }
 /// ```
 pub struct StockMeter {
-    // Before what it lists.
+    // Dropped before what it lists.
     _listed: Listed,
     stats: KBox<Stats>,
     /// The thread that was done last, and how often it had been switched out by then.
@@ -106,13 +105,13 @@ impl StockMeter {
         // SAFETY: Reads the running thread's own counters.
         let now = unsafe { bindings::lazyirq_switches() } as u64;
         let thread = Task::current_raw() as usize;
-        // Of another one than last time it is not known since when.
+        // For a thread other than last time, it is not known how many are new.
         let last = match self.thread.swap(thread, Relaxed) == thread {
             true => self.switches.load(Relaxed),
             false => now.wrapping_sub(1),
         };
         self.switches.store(now, Relaxed);
-        // Each was one switch away from the thread, and one to it.
+        // Each of these was one switch away from the thread, and one to it.
         counters
             .switches
             .add(now.wrapping_sub(last).wrapping_mul(2));

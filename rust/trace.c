@@ -17,7 +17,7 @@ struct lazyirq_key_set lazyirq_keys = {
 };
 EXPORT_SYMBOL_GPL(lazyirq_keys);
 
-/* Here since 7.2's module!() knows no bool. */
+/* Here because 7.2's module!() does not support bool. */
 bool lazyirq_latency;
 module_param_named(latency, lazyirq_latency, bool, 0);
 MODULE_PARM_DESC(latency, "Measure how long handlers and their waits take (also in debugfs)");

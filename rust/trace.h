@@ -84,8 +84,9 @@ DEFINE_EVENT_FN(interrupt, defer,
 );
 
 /*
- * An interrupt may not start its handler now: another one is unfinished here, of level at the highest, which is
- * that of the interrupt or above; or (then it is remembered) the handler itself. Hard IRQ.
+ * An interrupt may not start its handler now: another handler is unfinished here, the highest of them at level,
+ * which is the interrupt's or above; or the handler itself is unfinished (then the interrupt is remembered).
+ * Hard IRQ.
  */
 TRACE_EVENT_FN(hold,
 	TP_PROTO(unsigned int irq, const char *name, unsigned int ipl, unsigned int level, bool remembered),
@@ -109,7 +110,7 @@ TRACE_EVENT_FN(hold,
 	lazyirq_trace_on, lazyirq_trace_off
 );
 
-/* A lock goes to one who has waited for it: a thread (id: its pid) or a handler (its irq). */
+/* A lock goes to a waiter: a thread (id: its pid) or a handler (its irq). */
 TRACE_EVENT_FN(hand_over,
 	TP_PROTO(const char *lock, unsigned int to, unsigned int id),
 	TP_ARGS(lock, to, id),
@@ -127,7 +128,7 @@ TRACE_EVENT_FN(hand_over,
 	lazyirq_trace_on, lazyirq_trace_off
 );
 
-/* A handler goes on, or one that was held starts. Not preempted, or its ithread. */
+/* A handler continues, or one that was held starts. In a releaser, not preempted, or in its ithread. */
 TRACE_EVENT_FN(resume,
 	TP_PROTO(unsigned int irq, const char *name, unsigned int by),
 	TP_ARGS(irq, name, by),
@@ -145,7 +146,7 @@ TRACE_EVENT_FN(resume,
 	lazyirq_trace_on, lazyirq_trace_off
 );
 
-/* A handler is done, and answers whether it was its device. */
+/* A handler is done, and answers whether its device interrupted. */
 TRACE_EVENT_FN(done,
 	TP_PROTO(unsigned int irq, const char *name, unsigned int by, bool handled),
 	TP_ARGS(irq, name, by, handled),
@@ -209,7 +210,7 @@ TRACE_EVENT(stall,
 		  __entry->ms)
 );
 
-/* A handler waits for what nothing would ever end, and is shut down. */
+/* A handler waits for something that nothing would ever end, and is shut down. */
 DEFINE_EVENT(interrupt, illegal,
 	TP_PROTO(unsigned int irq, const char *name),
 	TP_ARGS(irq, name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# The Makefile of a driver that lies in a directory of its own, for an installed lazyirq. Copy it there:
+# The Makefile for a driver in a directory of its own, for an installed lazyirq. Copy it there:
 #
 #	mkdir ~/uart
 #	cp samples/driver.mk ~/uart/Makefile
@@ -9,17 +9,17 @@
 # Each *.rs in the directory is a driver.
 
 ifdef KERNELRELEASE
-# Kbuild comes here.
+# This part is for Kbuild.
 drivers := $(patsubst $(src)/%.rs,%,$(wildcard $(src)/*.rs))
 obj-m := $(addsuffix .o,$(drivers))
-# On 7.2 the kernel crate is known by another face.
+# On 7.2 the compat crate stands in for the kernel crate.
 crates := --extern lazyirq=$(LAZYIRQ)/liblazyirq.rmeta \
 	$(addprefix -Ldependency=$(LAZYIRQ) --extern kernel=,$(wildcard $(LAZYIRQ)/liblazyirq_compat.rmeta))
 $(foreach driver,$(drivers),$(eval RUSTFLAGS_$(driver).o := $(crates)))
 else
 KDIR ?= /lib/modules/$(shell uname -r)/build
 RELEASE = $(shell cat '$(KDIR)/include/config/kernel.release')
-# Where lazyirq's "make modules_install" leaves what drivers need.
+# Where lazyirq's "make modules_install" puts what drivers need.
 export LAZYIRQ ?= $(INSTALL_MOD_PATH)/lib/modules/$(RELEASE)/lazyirq
 
 modules modules_install:

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A driver for QEMU's `edu` device, with its interrupt handler as a lazy one, or as a stock
-//! threaded one for comparison.
+//! A driver for QEMU's `edu` device, whose interrupt handler is a lazy one, or a stock threaded
+//! one for comparison.
 //!
 //! Each device has a character device, `/dev/lazyirq_edu0` and so on, for up to four of them.
-//! What is written to it is done when the write returns, and the answer can then be read:
+//! A command written to it is complete when the write returns, and its answer can then be read:
 //!
 //! ```text
 //! echo 10 > /dev/lazyirq_edu0; cat /dev/lazyirq_edu0              3628800
@@ -13,24 +13,24 @@
 //! - A number: its factorial, modulo 2^32, by the device's factorial engine.
 //! - `dma TEXT` (up to 4096 bytes): the text goes to the device's memory by DMA, and back to
 //!   another place. The answer is the text.
-//! - `raise NUMBER` (up to 1,000,000): so many interrupts, one after the other, each waited for. The answer is
+//! - `raise NUMBER` (up to 1,000,000): that many interrupts, one after the other, each waited for. The answer is
 //!   `raised NUMBER handled NUMBER`, the latter as counted by the handler.
 //! - `raise NUMBER held`: the same, but each is raised by a thread that holds the lock that the
 //!   handler takes, and releases it at once.
 //!
-//! The answer belongs to the device, not to the open file: the last one counts. A write fails with
+//! The answer belongs to the device, not to the open file: a read returns the last one. A write fails with
 //!
-//! - `EINVAL` if it is none of these, and `EMSGSIZE` if it is longer than they can be;
-//! - `ETIMEDOUT` if the device does not interrupt, and `EBUSY` while it is not done with a job that took too long;
-//! - `ENXIO` if it is DMA and the machine has no memory that the device reaches (see `dma_bits`), and `EIO` if DMA
-//!   brings something else back;
-//! - `EINTR` if a signal ends it;
+//! - `EINVAL` if it is none of these commands, and `EMSGSIZE` if it is longer than any of them can be;
+//! - `ETIMEDOUT` if the device does not interrupt, and `EBUSY` while it is still busy with a job that timed out;
+//! - `ENXIO` if it is DMA and the machine has no memory that the device can reach (see `dma_bits`), and `EIO` if
+//!   DMA returns different data;
+//! - `EINTR` if a signal interrupts it;
 //! - `ENODEV` if the device was unbound.
 //!
 //! Where to look:
 //!
 //! - `interrupt.rs`: the handler, and how it is registered.
-//! - `state.rs`: what it shares with threads, and how these wait for it.
+//! - `state.rs`: what the handler shares with threads, and how threads wait for it.
 //! - `device.rs`: registers and engines.
 //! - `node.rs`: the character device.
 
@@ -102,10 +102,10 @@ impl Settings {
     }
 }
 
-/// What there is for each bound device. Dropped from the top.
+/// What each bound device has. The fields are dropped from top to bottom.
 #[pin_data]
 struct Binding<'bound> {
-    // No file can be opened from here on.
+    // Once this is dropped, no file can be opened.
     #[pin]
     _node: MiscDeviceRegistration<Edu>,
     _served: Served<'bound>,
@@ -118,7 +118,7 @@ struct EduDriver;
 kernel::pci_device_table!(
     TABLE,
     <EduDriver as pci::Driver>::IdInfo,
-    // The kernel crate's list of vendors has no QEMU, so the class it is, and a look in probe.
+    // The kernel crate's list of vendors lacks QEMU: match the class here, and the IDs in probe.
     [(pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
 );
 
@@ -141,7 +141,7 @@ impl pci::Driver for EduDriver {
             let mechanism = settings.mechanisms[place.index() % 2];
 
             pdev.enable_device_mem()?;
-            // MSI and DMA are both writes of the device.
+            // MSI and DMA are both writes by the device.
             pdev.set_master();
             let edu = Edu::new(pdev, mechanism, settings.dma_bits)?;
             let served = interrupt::serve(pdev, edu.clone(), settings.irq_type, settings.ipl)?;
@@ -159,8 +159,8 @@ impl pci::Driver for EduDriver {
     }
 }
 
-/// The module. In place of `module_pci_driver!`, so that parameters are checked when it is loaded:
-/// a failing probe does not fail that.
+/// The module. Written out in place of `module_pci_driver!`, so that loading fails if a parameter
+/// is invalid: it does not fail if a probe does.
 #[pin_data]
 struct EduModule {
     #[pin]

@@ -2,8 +2,8 @@
 
 //! The smallest driver with a lazy interrupt handler: the one to copy from.
 //!
-//! It binds to QEMU's `edu` device, has it interrupt once, and counts its interrupts. To see the
-//! count: `/sys/kernel/debug/lazyirq/interrupts`.
+//! It binds to QEMU's `edu` device, makes it interrupt once, and counts its interrupts. The count
+//! is shown in `/sys/kernel/debug/lazyirq/interrupts`.
 
 use kernel::{
     device::{Bound, Core, Device},
@@ -19,7 +19,7 @@ const IRQ_STATUS: usize = 0x24;
 const IRQ_RAISE: usize = 0x60;
 const IRQ_ACK: usize = 0x64;
 
-/// What the handler works on. Threads reach it by [`Registration::handler`].
+/// What the handler works on. Threads reach it through [`Registration::handler`].
 #[pin_data]
 struct Counter {
     bar: pci::DevresBar<0x100>,
@@ -29,25 +29,25 @@ struct Counter {
 }
 
 impl Handler for Counter {
-    // It starts in hard-IRQ context: nothing in it may sleep, not even after it has blocked.
+    // This starts in hard-IRQ context: nothing in it may sleep, not even after it has blocked.
     async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
         let Ok(bar) = self.bar.access(irq.device()) else {
             return IrqReturn::None;
         };
-        // A line may be shared: not ours is `None`.
+        // The line may be shared: `None` if the interrupt is not ours.
         let status = bar.read32(IRQ_STATUS);
         if status == 0 {
             return IrqReturn::None;
         }
-        // Before the first `.await`: the device is quiet by the time the handler blocks.
+        // Acknowledge before the first `.await`, so the device is quiet if the handler blocks.
         bar.write32(status, IRQ_ACK);
-        // If a thread has it, the handler blocks here, and goes on when that thread releases it.
+        // If a thread holds it, the handler blocks here, and continues when the thread releases it.
         *self.events.lock_irq(irq).await += 1;
         IrqReturn::Handled
     }
 }
 
-/// Dropped from the top: first the registration, then the vectors that it needs.
+/// Dropped from top to bottom: first the registration, then the vectors that it needs.
 struct Minimal<'bound> {
     _registration: Devres<Registration<Counter>>,
     _vectors: IrqVectorRegistration<'bound>,
@@ -58,7 +58,7 @@ struct MinimalDriver;
 kernel::pci_device_table!(
     TABLE,
     <MinimalDriver as pci::Driver>::IdInfo,
-    // The kernel crate's list of vendors has no QEMU, so the class it is, and a look in probe.
+    // The kernel crate's list of vendors lacks QEMU: match the class here, and the IDs in probe.
     [(pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
 );
 
@@ -75,7 +75,7 @@ impl pci::Driver for MinimalDriver {
             return Err(ENODEV);
         }
         pdev.enable_device_mem()?;
-        pdev.set_master(); // MSI is a write of the device.
+        pdev.set_master(); // MSI is a write by the device.
         let dev: &Device<Bound> = pdev.as_ref();
         let bar = pdev
             .iomap_region_sized(0, c"lazyirq_minimal")?
@@ -84,15 +84,15 @@ impl pci::Driver for MinimalDriver {
         let registration = lazyirq::register(
             dev,
             vectors.index(0)?,
-            // The name is what debugfs shows. The higher the level, the more important.
+            // The name is shown in debugfs. A higher level is more important.
             Options::new(c"lazyirq_minimal", Ipl::from_const::<5>()).shared(),
             try_pin_init!(Counter { bar, events <- lazyirq::new_mutex!(0) }? Error),
         )?;
-        // From here on interrupts come, so the device is told to interrupt only now.
+        // Interrupts can arrive from here on, so the device is told to interrupt only now.
         let counter = registration.access(dev)?.handler();
         let bar = counter.bar.access(dev)?;
         bar.write32(1, IRQ_RAISE);
-        // Answered once the write has arrived. The handler may still be on its way.
+        // This is answered once the write has arrived. The handler may not be done yet.
         bar.read32(IRQ_STATUS);
         dev_info!(pdev, "interrupts so far: {}\n", *counter.events.lock());
         Ok(Minimal {

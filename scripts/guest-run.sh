@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# What "make run" does in the virtual machine (busybox). Two edu devices are
-# there: one is served lazily, the other by the stock threaded mechanism.
+# What "make run" does in the virtual machine (busybox). It has two edu devices:
+# one is served lazily, the other by the stock threaded mechanism.
 #   guest-run.sh          thousands of interrupts; the counters side by side
 #   guest-run.sh icount   the instruction counts side by side
-#   guest-run.sh report   all that tools/report draws, time counted in instructions
-#   guest-run.sh bench    what tools/bench makes records of
-#   guest-run.sh scale    the same in events and in time, of interrupts on the last of however many CPUs
-#   guest-run.sh elsewhere   the same with the lock's owner on another CPU than the interrupt: needs two
+#   guest-run.sh report   everything that tools/report draws, with time counted in instructions
+#   guest-run.sh bench    the figures that tools/bench records
+#   guest-run.sh scale    the same as events and time, for interrupts on the last CPU, however many there are
+#   guest-run.sh elsewhere   the same with the lock's owner on another CPU than the interrupt: needs two CPUs
 debugfs=/sys/kernel/debug/lazyirq tracing=/sys/kernel/tracing
 fail() { echo "FAILED: $*"; exit 1; }
 cd /ko || fail "no modules"
@@ -52,7 +52,7 @@ served() {
 # Leaves the instruction counts in /figures.
 count() {
 	rounds=1000
-	# The second time for what depends on who resumes; else it repeats the first.
+	# The second pass is for what depends on the resumer; the rest repeats the first.
 	for resume in releaser ithread; do
 		echo $resume >/sys/module/lazyirq/parameters/resume
 		dmesg -c >/dev/null
@@ -103,7 +103,7 @@ counted() {
 	}' /figures
 }
 
-# Sections, each with a line before it that says which.
+# Prints sections, each after a line that names it.
 reported() {
 	count
 	echo "report-section figures"
@@ -124,14 +124,14 @@ reported() {
 		cat $debugfs/compare.json
 	done
 	echo 0 >$debugfs/latency
-	# One blocked interrupt. The time stamp counter counts instructions, too, and is shown to the last.
+	# One blocked interrupt. The time stamp counter counts instructions, too, and is shown to the last digit.
 	echo x86-tsc >$tracing/trace_clock
 	for resume in releaser ithread; do
 		echo $resume >/sys/module/lazyirq/parameters/resume
 		for event in lazyirq sched/sched_switch sched/sched_waking irq/irq_handler_entry irq/irq_handler_exit; do
 			echo 1 >$tracing/events/$event/enable
 		done
-		# The first ones find the caches of the tracer cold.
+		# The first ones find the tracer's caches cold.
 		echo 'raise 20 held' >/dev/lazyirq_edu0
 		echo >$tracing/trace
 		echo 'raise 1 held' >/dev/lazyirq_edu0
@@ -159,7 +159,7 @@ elsewhere() {
 	echo bench-end
 }
 
-# Time, which passes as it likes in an emulated machine, is told in percent of the stock mechanism's in the same run.
+# Time is arbitrary in an emulated machine, so it is given in percent of the stock mechanism's in the same run.
 scaled() {
 	uname -r
 	last=$(($(nproc) - 1)) rounds=300
@@ -171,7 +171,7 @@ scaled() {
 	done
 	for held in "" held; do
 		case=$([ -z "$held" ] && echo uncontended || echo contended-same-cpu)-$((last + 1))-cpus
-		# The first ones are still on their way between the CPUs.
+		# During the first ones the interrupts are still moving to that CPU.
 		for count in 10 $rounds; do
 			echo 0 >$debugfs/interrupts
 			for node in /dev/lazyirq_edu0 /dev/lazyirq_edu1; do
@@ -190,8 +190,8 @@ scaled() {
 	echo bench-end
 }
 
-# counted_with NAME CASE...: lazyirq's figures of these cases once more, since something is different: cases of
-# that name.
+# counted_with NAME CASE...: lazyirq's figures for these cases again, under changed conditions: recorded as
+# cases CASE-NAME.
 counted_with() {
 	name=$1
 	shift
@@ -203,7 +203,7 @@ counted_with() {
 	rmmod lazyirq_bench
 }
 
-# So many other handlers are registered, of all levels in turn, and have run once.
+# registered NUMBER: that many other handlers are registered, at all levels in turn, and have each run once.
 registered() {
 	bus=/sys/bus/platform
 	insmod lazyirq_sim.ko lines="$1" sources=1 && insmod lazyirq_lines.ko || fail "lazyirq_lines.ko does not load"

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
-# Common ground of the scripts: where things live, how steps are reported,
-# how processes and trees are got rid of. Sourced, never run.
+# Shared by the scripts: where things live, how steps are reported, how
+# processes and trees are removed. Sourced, never run.
 
 say() { printf '[%s] %s\n' "$tag" "$*" >&2; }
 die() { printf '[%s] error: %s\n' "$tag" "$*" >&2; exit 1; }
 tag=${0##*/}
 
-# The kernel everything is built for and tested on. A new series is one line.
+# The kernel everything is built for and tested on. A new series changes only this line.
 series=7.3
-# What is called by another script may be told "sid".
+# A script that is called by another one may be given "sid".
 [[ ${KERNEL_SERIES:-sid} == sid ]] || series=$KERNEL_SERIES
-# The kernel crate of older ones is another, see check-kdir.
+# Older ones have a different kernel crate, see check-kdir.
 oldest=7.2
 
-# The flavour by which Debian has a kernel that is named as in KERNEL=...; sid: its newest kernel, of whatever
-# series, with sid's compilers; debug: built here.
+# Debian's flavour of a kernel that is named as in KERNEL=...; sid: Debian's newest kernel, of whatever series,
+# with sid's compilers; debug: built here.
 kernels=(stock rt cloud arm64 sid debug)
 flavour_of() {
 	case $1 in
@@ -24,28 +24,28 @@ flavour_of() {
 	*) die "there is no kernel $1; there are: ${kernels[*]}" ;;
 	esac
 }
-# choose NAME: what is called from here on goes by the series and the flavour.
+# choose NAME: sets the series and the flavour for everything called from here on.
 choose() {
 	KERNEL_FLAVOUR=$(flavour_of "$1")
 	KERNEL_SERIES=$series
 	[ "$1" != sid ] || KERNEL_SERIES=sid
 	places
 }
-# The name of the kernel that is chosen.
+# The name of the chosen kernel.
 this_kernel() {
 	local name
 	for name in "${kernels[@]}"; do
 		(choose "$name"; echo "$KERNEL_SERIES $KERNEL_FLAVOUR $name")
 	done | sed -n "s/^$KERNEL_SERIES $KERNEL_FLAVOUR //p"
 }
-# Where what belongs to it is.
+# Where its files are.
 places() {
 	kernel_link=$cache/kernel-$KERNEL_SERIES-$KERNEL_FLAVOUR
 	DEBIAN_SUITE=trixie root_link=$cache/root
 	[ "$KERNEL_SERIES" != sid ] || DEBIAN_SUITE=sid root_link=$cache/root-sid
 }
 
-# Is it for another processor than the host's?
+# Is it for a processor other than the host's?
 foreign() { [[ $KERNEL_FLAVOUR == *arm64 ]]; }
 
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -68,8 +68,8 @@ export KERNEL_SERIES KERNEL_FLAVOUR
 # A path in the cache, seen from inside the root, as the user knows it.
 host_path() { echo "${1/#\/cache\//${HOST_CACHE:-/cache}/}"; }
 
-# Mounting and making a root need uid 0. The cache is decided on before sudo,
-# so that it stays the user's.
+# Mounting and making a root need uid 0. The cache is chosen before sudo, so
+# that it stays the user's.
 need_root() {
 	[ "$(id -u)" -ne 0 ] || return 0
 	command -v sudo >/dev/null ||
@@ -113,8 +113,8 @@ step() {
 }
 
 # Prefix of a command that gets mount and process namespaces of its own. Its
-# mounts never show on the host, and it dies with whoever started it, kill -9
-# included, with all it has started: nothing goes on working on a half-made tree.
+# mounts never show on the host, and it dies with its parent, kill -9 included,
+# as does all it has started: nothing keeps working on a half-made tree.
 contain=(setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mount-proc)
 
 # Two runs at once would work on the same trees, builds and logs.
@@ -129,8 +129,8 @@ lock_cache() {
 	export LAZYIRQ_LOCKED=1
 }
 
-# Remove a tree, but never what is mounted on it: mounts go first, and in a
-# private namespace.
+# Remove a tree, but never what is mounted on it: mounts are removed first, in
+# a private namespace.
 remove_tree() {
 	[ -e "$1" ] || return 0
 	unshare --mount bash -euc '
@@ -142,8 +142,8 @@ remove_tree() {
 
 hash_of() { sha256sum | cut -c1-12; }
 
-# Boots a machine with the caller's function boot, and again, twice at most, while that leaves it not $up. Its kernel's
-# log is $log.
+# Boots a machine with the caller's function boot, and again, at most twice, while that leaves $up empty. The
+# kernel's log is $log.
 boot_sound() {
 	local n
 	for n in 1 2 3; do

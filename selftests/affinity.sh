@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # resume: both
-# Interrupts are sent from CPU to CPU while they come and block: each is answered,
+# Interrupts are moved from CPU to CPU while they come and block: each is answered,
 # once, on the CPU that was interrupted.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
@@ -13,8 +13,8 @@ ktap_set_plan 11
 
 check "the driver loads" start_vectors
 
-# While vector 9's handler is blocked on one CPU, its interrupts are sent to the other: what comes there
-# starts it again where it is.
+# While vector 9's handler is blocked on one CPU, its interrupts are sent to the other: those that come there
+# start it again where it is.
 blocked() {
 	local round cpu
 	for round in {1..10}; do
@@ -22,7 +22,7 @@ blocked() {
 		pin 9 $cpu && get_counts 9 || return 1
 		reset
 		hold h && raise 9h && trace_has 9E || return 1
-		# The first one moves it, the next ones come there.
+		# The first one moves the interrupt, the next ones come on the other CPU.
 		move 9 $((1 - cpu))
 		raise 9h && within remembered 1 && raise 9h && within remembered 2 && release h || return 1
 		trace_is_all "(h 9E )h 9h' 9.' 9E' 9h' 9.' 9E' 9h' 9.'" || return 1
@@ -35,7 +35,7 @@ blocked() {
 remembered() { get_stats 9 && [ "${stats[remembered]}" = "$1" ]; }
 check "sent elsewhere while the handler is blocked: all are answered, where it is" blocked
 
-# More than are remembered: the line is masked when it is sent elsewhere.
+# More interrupts than are remembered: the line is masked when it is sent elsewhere.
 masked() {
 	local round n
 	for round in {1..10}; do

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # where: machine (boots a machine of its own, with time counted in instructions)
 # make bench: the figures that the project promises, both sides measured in one boot, are within their budget; and
-# it would be noticed if they were not.
+# if they were not, that would be noticed.
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
@@ -14,7 +14,7 @@ run=$(this_kernel)
 bench() { "$scripts/bench" "$run" 2>&1 | sed 's/^/# /'; }
 check "make bench, within the budget" bench
 
-# evaluate [LINE]: that run once more, as one of two, with a budget of this line.
+# evaluate [LINE]: evaluates that run again, as one of two, with a budget of this line.
 evaluate() {
 	printf '%s\n' "$@" >"$logs/budget"
 	"$scripts/in-root" python3 /src/tools/bench --out /tmp/bench --budget /cache/logs/budget \

@@ -3,7 +3,7 @@
 # resume: both
 # A handler meets a mutex that a thread holds, on its own CPU (the very thread
 # that it has interrupted) or on another: it blocks, the thread goes on, and
-# after the release it goes on where it stopped, exactly once, in order.
+# after the release the handler continues where it stopped, exactly once, in order.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 
@@ -11,8 +11,8 @@ rounds=300
 ktap_print_header
 ktap_set_plan 26
 
-# by_whom CPU: resumed by the releaser on that CPU, if it should be. On the other one a release may come while
-# the handler's hard IRQ is not over: then it is the ithread's.
+# by_whom CPU: resumed by the releaser on that CPU, if it should be. On the other CPU a release may come while
+# the handler's hard IRQ is not over: then the ithread resumes it.
 by_whom() {
 	local lent
 	lent=$(stat lent)
@@ -40,11 +40,11 @@ for intx in 0 1; do
 	released() { release && trace_becomes '(!E)ad'; }
 	check "$line: it goes on after the release" released
 
-	# A thread comes first, the handler later, and still the lock goes to the handler.
+	# A thread comes first, the handler later, and the lock still goes to the handler.
 	check "$line: a thread holds the mutex" hold a 1
 	taskset -c 1 bash -c "echo a >${test_debugfs}0/hold" &
 	second=$!
-	# In the lock, that is, and not on its way there.
+	# That is, asleep in the lock, and not on its way there.
 	asleep() {
 		local function
 		read -r function <"/proc/$second/wchan"
@@ -53,7 +53,7 @@ for intx in 0 1; do
 	check "$line: another waits for it" within asleep
 	raise plain
 	stat_becomes blocked $((rounds + 2))
-	# It has released the mutex before it is done: that may be seen after the thread's turn.
+	# The handler releases the mutex before it is done: its end may be seen after the thread's turn.
 	gone_on() { trace=$(<${test_debugfs}0/trace) && [[ $trace == '(!E)ad()' || $trace == '(!E)a()d' ]]; }
 	in_order() {
 		release && wait $second && within gone_on && return

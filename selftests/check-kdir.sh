@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 kdir=$work/build
 rustc_text='rustc 1.85.1 (4eb161250 2025-03-15)'
 
-# The tools the check calls, and nothing of the host's.
+# The tools that the check calls, and no others of the host's.
 fresh() {
 	rm -rf "$kdir" "$work/bin"
 	mkdir -p "$kdir"/include/{generated,config} "$kdir/rust" "$work/bin"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# For the test scripts that are not run in a guest, where the kernel's helpers are: results in KTAP.
+# For the test scripts that are not run in a guest, and so lack the kernel's helpers: results in KTAP.
 # Sourced first; a script ends with "exit $bad".
 
 number=0 bad=0
@@ -21,7 +21,7 @@ check() {
 	fi
 }
 
-# quietly COMMAND...: its output, both streams, goes to $said, and is shown if it fails.
+# quietly COMMAND...: its output (both streams) goes to $said, and is shown if it fails.
 said=$(mktemp)
 trap 'rm -f "$said"' EXIT
 quietly() {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # where: host native (compiles in the toolchain root)
-# What the compiler has to refuse, it refuses, for the right reason.
+# The compiler refuses what it must refuse, for the right reason.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/lib.sh"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Who would wait for himself is told so at once, with the locks' names.
+# A thread or handler that would wait for itself is told so at once, with the locks' names.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 . "$(dirname "$0")/locks.sh"
@@ -8,7 +8,7 @@
 ktap_print_header
 ktap_set_plan 12
 expect_log 'Call [Tt]race:'
-# On the debug kernel lockdep has its say as well, once, and is off from then on: this test comes late.
+# On the debug kernel lockdep reports this as well, once, and is off from then on: so this test comes late.
 expect_log 'WARNING: possible (recursive|circular) locking'
 
 said() {
@@ -36,7 +36,7 @@ cycle() {
 	go A && within queued A || return 1
 	go B
 	wait "${pid[A]}" "${pid[B]}"
-	# One fails, the other one goes on, and may be done first.
+	# One fails; the other one continues, and may be done first.
 	trace_is_like '(A!.*B\.)|(B\..*A!)|(B!.*A\.)|(A\..*B!)' || return 1
 	said 'deadlock: ' && said '  lock X0' && said '  lock X1' && said 'a thread that waits .* gets an error'
 }
@@ -77,7 +77,7 @@ no_cycle() {
 	local before
 	before=$(dmesg | grep -c 'lazyirq: deadlock')
 	reset
-	# A chain of three, for as long as it takes to be looked at.
+	# A chain of three, which exists long enough to be looked at.
 	thread A x0 h && thread B x1 h x0 && trace_has Ah Bh || return 1
 	go B
 	thread C w0 x1 && trace_has Cw0 || return 1

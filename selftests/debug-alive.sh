@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # where: debug
-# What is to find bugs on the debug kernel is there, and still on after the tests
-# that ran before this one: lockdep, for one, turns itself off once it complained.
+# The debug kernel's tools for finding bugs are there, and still on after the tests
+# that ran before this one: lockdep, for one, turns itself off after a complaint.
 . "$(dirname "$0")/lib.sh"
 
 ktap_print_header
@@ -19,7 +19,7 @@ instrumented() { grep -q __asan_ "$(ko lazyirq)"; }
 check "the modules are instrumented for KASAN" instrumented
 lockdep() { [ -e /proc/lockdep ] && grep -qE '^ debug_locks: +1$' /proc/lockdep_stats; }
 check "lockdep is on" lockdep
-# A setting that changes nothing is refused too when it has turned itself off.
+# If it has turned itself off, even a setting that changes nothing is refused.
 kmemleak() { echo stack=on >/sys/kernel/debug/kmemleak; }
 check "kmemleak is on" kmemleak
 objects() { grep -qE '^pool_used +: *[1-9]' /sys/kernel/debug/debug_objects/stats; }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What debugfs shows, to whom, and what it makes of what is written to it.
+# What debugfs shows, to whom, and what it does with what is written to it.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 
@@ -127,7 +127,7 @@ raised_before() {
 	[ "$(stat latency_max_ns)" -ge 1000000000 ]
 }
 check "a handler can tell when its device raised the interrupt" raised_before
-# while_interrupts_come ASSERTIONS: of each row that is seen beside them, until it has changed 200 times.
+# while_interrupts_come ASSERTIONS: checked for each row that is read meanwhile, until it has changed 200 times.
 while_interrupts_come() {
 	local going=/tmp/lazyirq-going running result
 	: >$going
@@ -148,7 +148,7 @@ $1
 	rm $going
 	wait $running && return $result
 }
-# Whoever looks sees what was at one moment. (First a handler meets the lock, then it is blocked.)
+# A reader sees the state at one moment. (First a handler meets the lock, then it is blocked.)
 check "what is shown while interrupts come adds up" while_interrupts_come "
 	assert 0 <= unfinished <= 1, row
 	assert row['blocked'] <= row['met_thread'] <= row['blocked'] + 1, row
@@ -168,7 +168,7 @@ reset() {
 		stats_are interrupts 0 lazy 0 resumed 0 latency_count 0 latency_max_ns 0 wait_count 0 met_lock -
 }
 check "writing 0 resets" reset
-# What was unfinished at the reset is resumed after it.
+# Handlers that were unfinished at the reset are resumed after it.
 reset_meanwhile() {
 	echo 1 >$debugfs/latency && while_interrupts_come "
 	assert -1 <= unfinished <= 1, row

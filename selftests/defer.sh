@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A handler that defers goes on in its interrupt thread.
+# A handler that defers continues in its interrupt thread.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # usage (in the toolchain root): dkms-root.sh
-# What dkms.sh does: as on a machine that has the kernel installed, but nothing of it lasts.
+# The steps of dkms.sh: as on a machine that has the kernel installed, but with no lasting effect.
 set -uo pipefail
 . /src/selftests/checks.sh
 
@@ -28,7 +28,7 @@ check "dkms remove" quietly dkms remove "$this" --all
 gone() { [ -z "$(find /usr/lib/modules /var/lib/dkms -name 'lazyirq*')" ]; }
 check "and nothing is left" gone
 
-# A kernel as its headers package has it: without Rust's metadata.
+# A kernel as in its headers package: without Rust's metadata.
 lacking=7.3.0-lacking
 mkdir -p /usr/lib/modules/$lacking/build/include
 cp -r /kernel/build/include/config /kernel/build/include/generated /usr/lib/modules/$lacking/build/include/

@@ -23,8 +23,8 @@ stop() { rmmod lazyirq_test && rmmod lazyirq; }
 # The numbers of the test driver's interrupts, by device.
 irqs() { ls $debugfs | sed -n 's/^\([0-9]*\)-lazyirq_test-lazy.*/\1/p' | sort -n; }
 
-# device_stats DEVICE: leaves the n-th device's counters in the array stats. (Their interrupts' numbers have
-# the same length, so that the names are in the right order.)
+# device_stats DEVICE: leaves the n-th device's counters in the array stats. (The devices' interrupt numbers
+# have the same length, so that the names are in the right order.)
 device_stats() {
 	local dirs=("$debugfs"/*-lazyirq_test-lazy*)
 	read_fields "${dirs[$1]}/stats"
@@ -43,8 +43,8 @@ stats_are() {
 	done
 }
 
-# within COMMAND...: it becomes true within ten seconds. Starts no program by itself: that takes a tenth
-# of a second in an emulated machine, and for ever if a test keeps those busy who read from the disk.
+# within COMMAND...: it becomes true within ten seconds. Starts no program itself: that takes a tenth of a second
+# in an emulated machine, and for ever if a test keeps the CPU busy that reading from the disk needs.
 exec {nothing}<> <(:)
 within() {
 	local end=$((SECONDS + 11))
@@ -64,7 +64,7 @@ stat_becomes() {
 }
 
 # scenario CPU NAME ROUNDS [DEVICE]: run it on a CPU; the module compares the
-# traces of all rounds with what has to come.
+# traces of all rounds with what is expected.
 scenario() {
 	local run=$test_debugfs${4:-0}/run
 	taskset -c "$1" bash -c "echo $2 $3 >$run" 2>/dev/null && return
@@ -96,7 +96,7 @@ release() {
 	echo >"$test_debugfs${1:-0}/release" && wait "$holder"
 }
 
-# How often the ithreads were switched out so far, all together.
+# How often all ithreads together were switched out so far.
 ithread_switches() {
 	local pid
 	for pid in $(pgrep '^lazyirq[0-9]+/'); do cat "/proc/$pid/status"; done |

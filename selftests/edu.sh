@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 
 export LC_ALL=C
-# Loaded again and again, the modules had better not come from the host each time.
+# The modules are loaded again and again: they should not come from the host each time.
 copies=$(mktemp -d)
 for module in lazyirq lazyirq_edu lazyirq_minimal; do
 	file=$(ko $module)
@@ -16,11 +16,11 @@ trap 'rm -rf "$copies"' EXIT
 
 nodes=(/dev/lazyirq_edu0 /dev/lazyirq_edu1)
 raises=100
-# QEMU's "virt" has no memory below 1 GiB. Its edu devices here drive more bits than they do by default.
+# QEMU's "virt" has no memory below 1 GiB. Its edu devices here drive more address bits than by default.
 dma_bits=28 plan=72
 [ "$(uname -m)" != aarch64 ] || dma_bits=32 plan=73
 
-# tell NODE TEXT: write it, in one piece; the shell itself would split what is long.
+# tell NODE TEXT: write it, in one piece; the shell itself would split a long text.
 tell() {
 	if [ ${#2} -lt 512 ]; then
 		echo "$2" >"$1"
@@ -33,7 +33,7 @@ tell() {
 expect() {
 	local answer=
 	if tell "$1" "$2"; then
-		# A short answer without a new process: emulated, these take long.
+		# Read a short answer without a new process: under emulation these take long.
 		if [ ${#3} -lt 512 ]; then read -r answer <"$1"; else answer=$(cat "$1"); fi
 	fi
 	[ "$answer" = "$3" ] && return
@@ -41,7 +41,7 @@ expect() {
 	return 1
 }
 
-# on_all COMMAND...: for each node, which comes as the first argument.
+# on_all COMMAND...: for each node, which is passed as the first argument.
 on_all() {
 	local command=$1 node
 	shift
@@ -54,7 +54,7 @@ factorials() {
 		factorial=$((factorial * n))
 		expect "$1" "$n" "$factorial" || return
 	done
-	# Of 13 on, modulo 2^32.
+	# From 13 on, modulo 2^32.
 	expect "$1" 13 $((factorial * 13 & 0xffffffff))
 }
 
@@ -89,7 +89,7 @@ raised() { expect "$1" "raise $raises${2:+ $2}" "raised $raises handled $raises"
 reset_counters() { echo 0 >"$debugfs/interrupts"; }
 
 # adds_up FILE: the counters in this stats file are those of $raises interrupts.
-# Those of the devices' that a shared line brought on top are spurious.
+# Additional ones, which a shared line brings from other devices, are spurious.
 adds_up() {
 	read_fields "$1"
 	((stats[interrupts] - stats[spurious] - stats[late_none] == raises)) || return
@@ -97,7 +97,7 @@ adds_up() {
 	if [ "${stats[mechanism]}" = lazy ]; then
 		((stats[interrupts] == stats[lazy] + stats[blocked] + stats[deferred] + stats[held] + stats[remembered])) &&
 			((stats[resumed] == stats[blocked] + stats[deferred] + stats[held] + stats[remembered])) || return
-		# On another CPU than the thread's an interrupt may come too late to meet the lock.
+		# On a CPU other than the thread's, an interrupt may come too late to meet the lock.
 		[ -z "$2" ] || ((stats[blocked] > 0))
 	else
 		((stats[interrupts] == stats[threaded] && stats[resumed] == raises))
@@ -105,7 +105,7 @@ adds_up() {
 }
 
 # accounted HOW: in every device's counters. A handler counts after it has
-# woken who waits for it, so this may have to wait.
+# woken the thread that waits for it, so this may have to wait.
 accounted() {
 	local file tries
 	for file in "$debugfs"/*-lazyirq_edu-*/stats; do
@@ -119,7 +119,7 @@ accounted() {
 	[ -e "$file" ]
 }
 
-# served MECHANISM...: by these, in the order of the nodes.
+# served MECHANISM...: the devices are served by these, in the order of the nodes.
 served() {
 	local found
 	found=$(awk '$2 == "lazyirq_edu" { print $3 }' "$debugfs/interrupts" | sort | xargs)
@@ -184,7 +184,7 @@ unbind_in_use() {
 minimal_counts() {
 	local file tries
 	for tries in {1..50}; do
-		# One interrupt of each device.
+		# One interrupt from each device.
 		[ "$(awk '
 			NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i }
 			$2 == "lazyirq_minimal" { n += $column["interrupts"] - $column["spurious"] - $column["late_none"] }

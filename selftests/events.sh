@@ -10,7 +10,7 @@ ktap_print_header
 ktap_set_plan 25
 
 check "the driver loads" start
-# Four are remembered; from the fifth on the line is masked, and the kernel keeps one.
+# Four are remembered; from the fifth on, the line is masked, and the kernel keeps one.
 for n in 3 12; do
 	echo 0 >$debugfs/interrupts
 	check "$n more MSIs: a handler blocks" hold a 1
@@ -26,13 +26,13 @@ for n in 3 12; do
 	check "$n more MSIs: each that arrived is answered" answered
 	check "$n more MSIs: the line is free again" scenario 0 plain 10
 done
-# Five, and the one that the kernel kept, which may come before the handler is done.
+# Five, and the one kept by the kernel, which may come before the handler is done.
 remembered_all() { [ "$(stat remembered)" -le 6 ] || { ktap_print_msg "$(stat remembered)"; return 1; }; }
 check "a blocked handler's line is masked after a few" remembered_all
 
 check "the driver unloads" stop
 
-# The level line of a held interrupt is still asserted: unmasked it would fire on and on.
+# The level line of a held interrupt is still asserted: if unmasked, it would fire again and again.
 for intx in 0 1; do
 	line=$([ $intx = 0 ] && echo MSI || echo INTx)
 	check "$line: the driver loads" start intx=$intx

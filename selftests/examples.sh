@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The examples in the crate's documentation compile (or this was not built), and
-# those that need no device do what they say.
+# The examples in the crate's documentation compile (or this would not have been
+# built), and those that need no device do what they say.
 . "$(dirname "$0")/lib.sh"
 
 ktap_print_header

@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # What a driver's safe code may forget, with mem::forget(): the guard of a lock that outlives its handler, and its
-# registration, so that the vectors go first. Something is lost then, but nothing that is gone is used.
+# registration, so that the vectors are freed first. Something is lost then, but nothing is used after it is freed.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 . "$(dirname "$0")/locks.sh"
 
 ktap_print_header
-# A registration that is forgotten leaks, which a pass that looks for leaks would find.
+# A registration that is forgotten leaks, which a pass with kmemleak would find.
 registrations=$([ -e /sys/kernel/debug/kmemleak ] || echo yes)
-ktap_set_plan $((5 + ${registrations:+5}))
+ktap_set_plan $((5 ${registrations:+ + 5}))
 expect_log 'its vector was freed before it was unregistered'
-# Of the kernel's entries in /proc for the interrupt.
+# About the kernel's entries in /proc for the interrupt.
 if [ -n "$registrations" ]; then
 	expect_warning remove_proc_entry
 	expect_log 'Call [Tt]race:'
@@ -26,7 +26,7 @@ unbound() {
 check "a handler forgets its guard, and is unregistered" unbound
 waits() {
 	echo 1 >$tracing/events/lazyirq/enable && mark_looks || return 1
-	# What it has to lend nobody can be lent.
+	# There is no owner to which its priority could be lent.
 	thread -f 30 B i0 && within queued B && within looked && echo 0 >$tracing/events/lazyirq/enable
 }
 check "a real-time thread waits for the lock" waits
@@ -37,8 +37,8 @@ check "the driver unloads" stop_locks
 
 check "forgotten registrations: the driver loads" start forget=1
 check "forgotten registrations: interrupts are handled" scenario 0 locked 10
-# The file is there until its writer, who holds the lock, is done. It is told to be, and the handler goes on, when the
-# vectors have been freed.
+# The file exists until its writer, which holds the lock, is done. Once the vectors have been freed, the writer is
+# told to finish, and the handler continues.
 blocked_meanwhile() {
 	hold a 1 && raise plain && stat_becomes blocked 11 || return 1
 	rmmod lazyirq_test &

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # resume: both
-# A CPU goes off and on while interrupts come that block: those of the load are for
-# any CPU, one more is blocked on the CPU at that moment. Each is answered, once. And
+# A CPU goes offline and online while interrupts come that block: those of the load are
+# for any CPU, one more is blocked on that CPU at the time. Each is answered, once. And
 # drivers are bound and unbound meanwhile.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
@@ -22,7 +22,7 @@ blocks_on_1() {
 	hold h && raise 9h && vector_counted 9 blocked $((before + 1)) || return 1
 	get_counts 9
 }
-# goes_on TIMES: and was that often finished on another CPU.
+# goes_on TIMES: it continues, and was finished on another CPU that often.
 goes_on() {
 	local before=$moved
 	settled 9 && moved=$before && has_moved 9 "$1"
@@ -40,7 +40,7 @@ released_as_it_comes() {
 	online 1 &
 	release h && settled 9 && wait $!
 }
-# Raised and blocked as the CPU goes, and as it comes.
+# Raised and blocked as the CPU goes offline, and as it comes online.
 raised_meanwhile() {
 	online 1 && pin 9 1 || return 1
 	online 0 &
@@ -66,7 +66,7 @@ check "the lowest level is lazy on CPU 1" lazy_on 1
 check "and on CPU 0" lazy_on 0
 rmmod lazyirq_edu
 
-# A PCI driver's probe keeps CPUs from coming and going, so it is done again afterwards.
+# A PCI driver's probe keeps CPUs from coming and going, so registering is repeated afterwards.
 register() {
 	local round rc=0
 	stopping=$(mktemp -u)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # resume: both
-# A CPU goes offline while a handler that was interrupted there waits: it goes on
+# A CPU goes offline while a handler that has blocked there waits: the handler continues
 # on another one, and nothing of it is left when the CPU is back.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
@@ -13,7 +13,7 @@ ktap_set_plan 9
 online() { echo "$1" >/sys/devices/system/cpu/cpu1/online; }
 
 check "the driver loads" start_locks
-# All that runs by itself does so on the CPU that stays.
+# The script and what it starts run on the CPU that stays online.
 taskset -pc 0 $$ >/dev/null
 
 for round in 1 2 3; do
@@ -30,7 +30,7 @@ for round in 1 2 3; do
 	lazy_again() {
 		online 1 && pin 1 1 || return 1
 		reset
-		# Of a lower IPL, it would be held if something of the other were still counted.
+		# This one has a lower IPL: it would be held if the other were still counted.
 		pin 0 1 || return 1
 		reset
 		handler 0 G x0

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A handler that waits for what nothing will end is reported once, with its
-# name, and loses its interrupt; all others go on, and it can be unloaded.
+# A handler that waits for something that never comes is reported once, by name,
+# and loses its interrupt; all others go on, and it can be unloaded.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 
 ktap_print_header
 ktap_set_plan 28
 expect_log 'lazyirq: interrupt [0-9]+ '
-# On the debug kernel lockdep has its say as well, once, and is off from then on: this test comes late.
+# On the debug kernel lockdep reports this as well, once, and is off from then on: so this test comes late.
 expect_log 'WARNING: possible recursive locking'
 expect_log 'Call [Tt]race:'
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # resume: both
-# Priority inheritance: a hog of middling priority on the CPU of one who holds a
-# lock must not keep an interrupt waiting.
+# Priority inheritance: a hog of middling priority on the CPU of a lock's owner
+# must not keep an interrupt waiting.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 . "$(dirname "$0")/locks.sh"
@@ -10,11 +10,11 @@
 ktap_print_header
 ktap_set_plan $((30 + $(realtime && echo 1 || echo 0)))
 
-# All that matters here happens on CPU 0; the script and the interrupts are on CPU 1.
+# What is tested happens on CPU 0; the script and the interrupts are on CPU 1.
 taskset -pc 1 $$ >/dev/null
 
-# hog FIFO-PRIORITY: on CPU 0, until unhog. Meanwhile no program should be started, here neither: who
-# reads it from the disk may have to run on CPU 0.
+# hog FIFO-PRIORITY: on CPU 0, until unhog. Meanwhile no program should be started, not even here: the thread
+# that reads it from the disk may have to run on CPU 0.
 hog() {
 	thread -c 0 -f "$1" Z b
 	trace_has Zb
@@ -27,7 +27,7 @@ unhog() {
 
 start_here() { start_locks "$@" && pin 0 1 && pin 1 1; }
 
-# Without inheritance the owner, of the lowest real-time priority, does not run again.
+# Without inheritance the owner, which has the lowest real-time priority, does not run again.
 check "boost_delay_us=4000000000 (never): the driver loads" start_here boost_delay_us=4000000000
 starved() {
 	reset
@@ -61,7 +61,7 @@ repaid() {
 	handler 1 H x0
 	fifo_becomes A 57 || return 1
 	go A
-	# It has released, and is still there.
+	# It has released the lock, and still exists.
 	trace_has "H.'" Au && fifo_becomes A 1 || return 1
 	go A
 	ended A
@@ -90,7 +90,7 @@ chain() {
 }
 check "through a chain: the owner waits for another lock" chain
 
-# The owner at the chain's end needs nothing. When it has released, who waited for it does.
+# The owner at the chain's end needs no loan. When it has released, the one that waited for it does.
 chain_moves() {
 	reset
 	thread -c 1 -f 58 A x1 h && trace_has Ah && mark_looks || return 1
@@ -101,7 +101,7 @@ chain_moves() {
 }
 check "through a chain whose end moves" chain_moves
 
-# Who waits on the way gets the place of those who depend on it.
+# A waiter inside a chain gets the place of those that depend on it.
 place() {
 	reset
 	thread -c 1 A x1 h && trace_has Ah && thread -c 0 B x0 x1 && within queued B || return 1
@@ -111,7 +111,7 @@ place() {
 }
 check "who waits in a chain is not overtaken by those below its end" place
 
-# The dispatcher and the lenders have to run in front of whom they serve.
+# The dispatcher and the lenders must run ahead of those they serve.
 highest() {
 	local lender
 	reset
@@ -125,7 +125,7 @@ highest() {
 }
 check "for threads above all ithreads, too" highest
 
-# On PREEMPT_RT the kernel's mutexes inherit, too, and what is lent to who waits for one goes on to its owner.
+# On PREEMPT_RT the kernel's mutexes inherit, too, and what is lent to a waiter for one goes on to its owner.
 into_kernel() {
 	reset
 	thread -c 0 -f 1 A k0 h && trace_has Ah || return 1
@@ -149,7 +149,7 @@ check "through a handler of a lower IPL, which waits for a thread" through_handl
 between_handlers() {
 	pin 0 0 || return 1
 	reset
-	# The handler goes on in the ithread of IPL 3 on CPU 0, that is SCHED_FIFO 53.
+	# The handler continues in the ithread of IPL 3 on CPU 0, which is SCHED_FIFO 53.
 	hog 55 || return 1
 	handler 0 G x0 d
 	trace_has Gx0 && handler 1 H x0 && trace_has "G.'" "H.'"
@@ -160,7 +160,7 @@ still_owner() {
 	pin 0 0 || return 1
 	reset
 	hog 55 || return 1
-	# It has the lock yet when it has deferred for the second time.
+	# It still has the lock when it has deferred for the second time.
 	handler 0 G x0 d d d
 	trace_has Gx0 && handler 1 H x0 && trace_has "G.'" "H.'"
 	unhog && pin 0 1
@@ -186,7 +186,7 @@ given_up() {
 	failed B || return 1
 	go A
 	trace_has Au && fifo_becomes A 0 || return 1
-	# It can be lent again, to another one.
+	# What was repaid can be lent again, to another owner.
 	thread C x0 h && trace_has Ch && thread -f 31 D x0 && fifo_becomes C 31 || return 1
 	go A && go C
 	ended A && ended C && ended D
@@ -195,7 +195,7 @@ check "what was lent by one that has given up is repaid, too" given_up
 
 many() {
 	reset
-	# More owners to lend to than there were lenders at first.
+	# More owners to lend to than there are lenders at first.
 	thread A x0 h && thread B x1 h && thread C w0 h && thread D w1 h && trace_has Ah Bh Ch Dh || return 1
 	thread -f 30 E x0 && thread -f 31 F x1 && thread -f 32 G w0 && thread -f 33 I w1
 	fifo_becomes A 30 && fifo_becomes B 31 && fifo_becomes C 32 && fifo_becomes D 33 || return 1
@@ -204,7 +204,7 @@ many() {
 }
 check "to four at a time" many
 
-# What is to end has to run once more.
+# A thread that is to end must run once more.
 unloads() {
 	local result hog
 	taskset -c 0 chrt -f 80 bash -c 'while :; do :; done' &

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # resume: both
-# An interrupt's IPL is changed while it is registered: by the next interrupt it is
-# in force, the ithreads are those of the levels in use, nonsense is refused, and
-# nothing is lost.
+# An interrupt's IPL is changed while it is registered: the new one is in force from the
+# next interrupt on, the ithreads are those of the levels in use, nonsense is refused,
+# and nothing is lost.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 . "$(dirname "$0")/locks.sh"
@@ -17,7 +17,7 @@ taskset -pc 0 $$ >/dev/null
 
 # set_ipl VECTOR IPL
 set_ipl() { find_vector "$1" && echo "$2" >"$dir/ipl"; }
-# has_ipl VECTOR IPL: in its file, and among its counters.
+# has_ipl VECTOR IPL: shown in its file, and among its counters.
 has_ipl() {
 	local ipl
 	find_vector "$1"
@@ -78,7 +78,7 @@ all_again() {
 }
 check "all of a level of their own: there are the threads of each" all_again
 
-# refused TEXT: with this error, and a line in the log.
+# refused TEXT: fails with this error, and a line in the log.
 refused() {
 	local said before
 	before=$(dmesg | grep -c 'lazyirq: .*has to be 1 to 10')

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # resume: both
-# Handlers of three levels and more in flight on one CPU: a higher one goes in
-# front lazily, an equal or lower one is held; what can go on does so by level, and
-# within one first come, first served; who is stuck stops nobody.
+# Handlers of three levels and more in flight on one CPU: a higher one goes first,
+# lazily, an equal or lower one is held; those that can continue do so by level, and
+# within a level first come, first served; one that is stuck stops no other.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 . "$(dirname "$0")/locks.sh"
@@ -41,15 +41,15 @@ all_done() {
 }
 check "2 is done: all are lazy" all_done
 
-# What a mutex's release brings, if those in flight were blocked on it.
+# What a mutex's release brings, if those in flight are blocked on it.
 declare -A with=([a]=")a 0a' 0.'" [b]=")b 4b' 4.'" [c]=")c 6c' 6.'")
-# in_turn MUTEX...: each is released when what the one before has brought is over.
+# in_turn MUTEX...: each is released when what the release before it has brought is over.
 in_turn() {
 	local mutex
 	for mutex in "$@"; do release "$mutex" && goes_on "${with[$mutex]}" || return 1; done
 }
 
-# held_in_order RAISED RAN: those come at a time, in that order.
+# held_in_order RAISED RAN: those raised come at once, and run in that order.
 held_in_order() {
 	local vector
 	in_flight || return 1
@@ -127,7 +127,7 @@ check "two of a level, the first is stuck: the other goes on, as do all" stuck
 unstuck() { release a && goes_on ")a 6a' 6.'" && came 7 lazily; }
 check "the first one is released in the end" unstuck
 
-# Of each level one is stuck, blocked lazily or in its ithread.
+# One handler of each level is stuck, blocked lazily or in its ithread.
 all_stuck() {
 	local vector n
 	begin

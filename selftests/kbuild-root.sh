@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # usage (in the toolchain root): kbuild-root.sh
-# What kbuild.sh does.
+# The steps of kbuild.sh.
 set -uo pipefail
 . /src/selftests/checks.sh
 
@@ -17,8 +17,8 @@ installed=$tree/installed
 plan 11
 check "make KDIR= builds" quietly "${make[@]}"
 no_warning() {
-	# One is the kernel tool's own: objtool does not know the panic of an async fn that is polled after
-	# its end as one that does not return.
+	# One is objtool's own: it does not know that the panic of an async fn that is polled after its end
+	# does not return.
 	! grep "warning: " "$said" | grep -v "objtool: .*interrupt5serve() falls through"
 }
 check "without a warning" no_warning

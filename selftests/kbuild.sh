@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # where: host (builds in the toolchain root)
-# The way of people with their own kernel: make KDIR=, modules_install, and what comes with it.
+# What users with their own kernel do: make KDIR=, modules_install, and what comes with it.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/lib.sh"

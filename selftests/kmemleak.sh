@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # where: debug
-# Memory that the tests before this one have lost. Ends every pass on the debug kernel.
+# Finds memory that the tests before this one have leaked. Ends every pass on the debug kernel.
 . "$(dirname "$0")/lib.sh"
 
 kmemleak=/sys/kernel/debug/kmemleak
@@ -9,10 +9,10 @@ ktap_print_header
 ktap_set_plan 2
 expect_log 'kmemleak: [0-9]+ new suspected'
 
-# What is younger than five seconds is no suspect, nor what changed since the scan before.
+# Memory is not suspected if it is younger than five seconds, or has changed since the previous scan.
 scan() { sleep 5 && echo scan >$kmemleak && echo scan >$kmemleak; }
 check "memory is scanned" scan
-# All modules were the project's, and those that are gone left addresses without a name.
+# All modules were the project's, and the addresses of those that are gone have no names.
 none() {
 	! awk '
 		/^unreferenced/ { object = ""; ours = 0 }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Uncontended: N raised are N handled, all in the lazy path, and no thread runs.
+# Uncontended: N interrupts raised are N handled, all in the lazy path, and no thread runs.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 

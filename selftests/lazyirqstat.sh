@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # where: native (the tool is built for the host)
-# The tool lazyirqstat, as its users have it: it shows what debugfs does, and says what is missing.
+# The tool lazyirqstat, as its users see it: it shows what debugfs shows, and says what is missing.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 
@@ -51,7 +51,7 @@ threads() {
 }
 check "the interrupt threads" threads
 
-# The differences add up to what came.
+# The differences add up to the interrupts that came.
 differences() {
 	local before
 	before=$(stat interrupts)

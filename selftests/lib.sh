@@ -4,7 +4,7 @@
 
 . "${KTAP_HELPERS:?is not set: use make test}"
 
-# Tests run in debugfs. A path from the root is looked up with the host, in an emulated machine, and the
+# Tests run in debugfs. In an emulated machine, a path from the root is looked up on the host, and the
 # answer may have to wait for a CPU that a test keeps busy.
 debugfs=lazyirq
 
@@ -15,7 +15,7 @@ load() {
 	local path
 	path=$(ko "$1")
 	[ -n "$path" ] || { ktap_print_msg "$1.ko was not built"; return 1; }
-	# In an emulated machine what tests hold locks for is long for an interrupt.
+	# In an emulated machine, tests hold locks for a time that is long for an interrupt.
 	if [ "$1" = lazyirq ]; then
 		[[ "$*" == *stall_ms=* ]] || set -- "$@" stall_ms=60000
 		[[ "$*" == *resume=* ]] || set -- "$@" resume="$RESUME"
@@ -24,8 +24,8 @@ load() {
 	insmod "$path" "$@"
 }
 
-# Are handlers resumed by their ithreads alone? A test whose header says "resume: both" is run with
-# either.
+# Are handlers resumed by their ithreads only? A test whose header says "resume: both" is run both
+# ways.
 RESUME=${RESUME:-releaser}
 by_ithread() { [ "$RESUME" = ithread ]; }
 
@@ -48,15 +48,15 @@ messages() { dmesg | sed -n "/$LAZYIRQ_MARK\$/,\$p"; }
 # warning fails the test.
 expect_log() { echo "$1" >>"$LAZYIRQ_EXPECT"; }
 
-# The same for a WARN() at this place, which taints besides.
+# The same for a WARN() at this place, which also taints the kernel.
 expect_warning() {
 	expect_log "WARNING: .* at $1"
 	expect_log '------\[ cut here'
 	echo 512 >"$LAZYIRQ_EXPECT-taint"
 }
 
-# read_fields FILE: leaves its fields, a name and a value a line, in the array stats. Starts no program. The file is
-# read in one go: bash's read goes back to the end of its line, where the next one is shown, as things are by then.
+# read_fields FILE: leaves its fields, a name and a value per line, in the array stats. Starts no program. The file
+# is read in one go: bash's read seeks back to the end of its line, and the next line would show a later state.
 declare -A stats
 read_fields() {
 	local lines line

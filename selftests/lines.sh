@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # resume: both
 # Edge and level lines, on a simulated controller that counts what the hardware
-# does: whatever comes while a handler is unfinished, and whoever disables the
-# line at whichever moment, every event is answered, no level line storms, and
-# each interrupt is accounted for.
+# does: whatever comes while a handler is unfinished, and whenever the line is
+# disabled, every event is answered, no level line storms, and each interrupt is
+# accounted for.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 . "$(dirname "$0")/sim.sh"
@@ -17,19 +17,19 @@ blocks() {
 	mode "$1.0" "$2" && reset "$1" && hold "$1.0" && raise "$1.0" && becomes "$1" BLOCKED 1
 }
 
-# What came while the handler was unfinished is answered afterwards, and then it is lazy again.
+# Interrupts that came while the handler was unfinished are answered afterwards, and then it is lazy again.
 over() {
 	release "$1.0" && accounted "$1" "$2" || return 1
 	reset "$1" && raise "$1.0" && accounted "$1" 1 && becomes "$1" LAZY 1
 }
 
-# $1 interrupts of line $2 from this CPU, the line's own: all lazy, one after the other.
+# $1 interrupts on line $2 from this CPU, the line's own: all lazy, one after the other.
 uncontended() {
 	reset "$2" && raise "$2.0" "$1" && accounted "$2" "$1" &&
 		becomes "$2" LAZY "$1" coalesced 0 delivered "$1"
 }
 
-# From here to a line of the other CPU, as fast as it goes, until $1 interrupts have got through.
+# Raised here, on a line of the other CPU, as fast as possible, until $1 interrupts have got through.
 bursts() {
 	local raised=0
 	burst() {
@@ -39,24 +39,24 @@ bursts() {
 	get "$2" && is LAZY "${lazy[interrupts]}" || { ktap_print_msg "$why"; return 1; }
 }
 
-# All that comes while a handler is blocked comes in one go.
+# All that comes while a handler is blocked comes at once.
 many() {
 	local count=$1 number=$2
 	blocks "$number" "$3" && raise "$number.0" "$count" || return 1
 	get "$number" || return 1
 	if [ "$number" -ge 4 ]; then
-		# One more, with which it is masked, though the device goes on asking.
+		# One more, with which the line is masked, though the device keeps asking.
 		is delivered 2 masked 1 depth 1 REMEMBERED 1 || { ktap_print_msg "$why"; return 1; }
 	elif [ "$count" -le 4 ]; then
 		is coalesced 0 REMEMBERED "$count" depth 0 || { ktap_print_msg "$why"; return 1; }
 	else
-		# The line was masked after a few, and the hardware remembers.
+		# The line was masked after a few, and the hardware remembers the rest.
 		is masked 1 depth 1 || { ktap_print_msg "$why"; return 1; }
 	fi
 	over "$number" $((count + 1))
 }
 
-# A handler that was started again takes its time, and more comes meanwhile.
+# A handler that was started again takes its time, and more interrupts come meanwhile.
 again_and_again() {
 	local round
 	blocks "$1" plain || return 1
@@ -89,13 +89,13 @@ disabled_around() {
 	blocks "$1" plain || return 1
 	control disable_nosync "$1" && raise "$1.0" 2 && control disable_nosync "$1" || return 1
 	release "$1.0" || return 1
-	# Nobody is called for it, however long that takes.
+	# The handler is not called for them, however long that takes.
 	becomes "$1" RESUMED 1 depth 2 raised 3 answered 1 || return 1
 	control enable "$1" && raise "$1.0" && becomes "$1" depth 1 INTERRUPTS 1 || return 1
 	control enable "$1" && accounted "$1" 4
 }
 
-# Who disables a line as most do waits for its handlers, and a blocked one is one of them.
+# disable_irq() waits for the line's handlers, including a blocked one.
 disabling_waits() {
 	local other
 	blocks "$1" plain || return 1
@@ -106,7 +106,7 @@ disabling_waits() {
 	becomes "$1" answered 1 depth 1 RESUMED 1 && control enable "$1" && accounted "$1" 2
 }
 
-# Others disable and enable the line all the time, while handlers block and are resumed.
+# Another process keeps disabling and enabling the line, while handlers block and are resumed.
 disabled_always() {
 	local round going=/tmp/lazyirq-going other
 	reset "$1" && mode "$1.0" "$2" || return 1
@@ -126,7 +126,7 @@ disabled_always() {
 	[ "$round" = 40 ] && accounted "$1" 860
 }
 
-# The device asks again while its driver goes, which waits for the blocked handler: nobody answers.
+# The device asks again while its driver is unbound, which waits for the blocked handler: there is no answer.
 asks_late() {
 	line_is() { get_line "$1" && shift && is "$@"; }
 	blocks "$1" plain && unbinding "$1.0" && raise "$1.0" && line_is "$1" delivered 2 masked 1 || return 1
@@ -134,7 +134,7 @@ asks_late() {
 }
 
 check "the modules load" start_sim
-# Where this runs, the lines' interrupts go; the other CPU is for whoever disturbs.
+# This runs where the lines' interrupts go; the other CPU is for what disturbs them.
 taskset -pc 0 $$ >/dev/null
 for kind in edge level; do
 	n=$([ $kind = edge ] && echo 0 || echo 4)

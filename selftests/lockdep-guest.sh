@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # usage (busybox, in the guest): lockdep-guest.sh PROGRAM...
-# Has the actors of lazyirq_locks.ko carry out the programs, one after the other:
+# Makes the actors of lazyirq_locks.ko carry out the programs, one after the other:
 # that of the actor H is for the handler, the others are for threads.
 dir=/sys/kernel/debug/lazyirq_locks
 insmod /ko/lazyirq.ko && insmod /ko/lazyirq_locks.ko || exit 1

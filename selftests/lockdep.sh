@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # where: debughost (boots machines of its own: after a report lockdep is off)
-# Orders of locks that could end in a deadlock are reported before they do.
+# Lock orders that could end in a deadlock are reported before they do.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
@@ -12,7 +12,7 @@ echo "1..5"
 number=0 bad=0
 
 # planted TEXT LOCK... -- PROGRAM...: what the programs do, one after the other, is reported, and
-# the report names the locks. Without locks, nothing is.
+# the report names the locks. If no locks are given, nothing is reported.
 planted() {
 	local what=$1 report='circular locking dependency|recursive locking' rc=0 lock log locks=()
 	shift
@@ -21,7 +21,7 @@ planted() {
 	number=$((number + 1))
 	log=$logs/lockdep-$number.log
 	local allow=()
-	# What a report is made of, and that it taints.
+	# Allow the lines of a report, and its taint.
 	[ ${#locks[@]} -eq 0 ] || allow=(--allow . --taint 512)
 	"$scripts/in-root" /src/scripts/boot-qemu --memory 1G --timeout 300 --log "/cache/logs/${log##*/}" \
 		"${allow[@]}" /src/selftests/lockdep-guest.sh "$@" 2>&1 | sed 's/^/# /' || rc=1

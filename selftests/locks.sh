@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # For the test scripts that use lazyirq_locks.ko, whose threads and handlers
-# carry out little programs on locks (its source says which).
+# carry out little programs on locks (described in its source).
 
 locks_debugfs=lazyirq_locks
 trace_file=$locks_debugfs/go
@@ -8,7 +8,7 @@ trace_file=$locks_debugfs/go
 # start_locks [parameter of the core]...: load both modules.
 start_locks() {
 	load lazyirq "$@" && load lazyirq_locks || return 1
-	# Each line's interrupts are seen once on the CPU that they are for.
+	# Each line's interrupts have been seen once on the CPU that they are for.
 	pin 0 0 && pin 1 0
 }
 stop_locks() { rmmod lazyirq_locks && rmmod lazyirq; }
@@ -19,7 +19,7 @@ locks_irq() { ls $debugfs | sed -n 's/^\([0-9]*\)-lazyirq_test-lazy.*/\1/p' | so
 # pin DEVICE CPU: its interrupts go there.
 pin() {
 	echo $((1 << $2)) >"/proc/irq/$(locks_irq "$1")/smp_affinity" || return 1
-	# An MSI moves with the next interrupt, or with a later one, if it has just moved.
+	# An MSI moves with the next interrupt, or with a later one if it has just moved.
 	moved() { reset && handler "$1" P && trace_has 'P.' && device_stats "$1" && [ "${stats[cpu]}" = "$2" ]; }
 	within moved "$@"
 }
@@ -53,7 +53,7 @@ handler() {
 	shift
 	device_stats "$device" && before=${stats[interrupts]} || return 1
 	printf %s "$*" >"$locks_debugfs/raise$device" || return 1
-	# Another CPU may take its time to notice an interrupt.
+	# It may take another CPU some time to notice an interrupt.
 	arrived() { device_stats "$device" && [ "${stats[interrupts]}" != "$before" ]; }
 	within arrived && return
 	ktap_print_msg "the interrupt for $* does not come"
@@ -94,7 +94,7 @@ trace_is_all() {
 	return 1
 }
 
-# trace_is_like REGEX: it is at once.
+# trace_is_like REGEX: the trace matches it, without waiting.
 trace_is_like() {
 	get_trace
 	[[ "$trace" =~ $1 ]] && return
@@ -102,7 +102,7 @@ trace_is_like() {
 	return 1
 }
 
-# queued ACTOR: its thread sleeps in a lock's queue, as the name of the function says.
+# queued ACTOR: its thread sleeps in a lock's queue, which the name of the function tells.
 queued() {
 	local function
 	read -r function <"/proc/${pid[$1]}/wchan"

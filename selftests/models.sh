@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # where: host native (compiles in the toolchain root)
-# The locks and the state machine, in every order that loom's bounds allow; and broken, to see that
-# this would be noticed.
+# The locks and the state machine, in every order that loom's bounds allow; and again with errors
+# planted, to see that these are noticed.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/lib.sh"

@@ -12,7 +12,7 @@ ktap_print_header
 ktap_set_plan 12
 
 check "the driver loads" start_vectors
-# All that runs by itself does so where the interrupts go: each has come when the write is done.
+# The script and what it starts run where the interrupts go: each has come when the write is done.
 taskset -pc 0 $$ >/dev/null
 
 msix() {
@@ -66,7 +66,7 @@ highest_blocked() {
 }
 check "one is blocked: of a lower level it is lazy on another CPU, held on this one" highest_blocked
 
-# Each on a mutex of its own; the last two have none.
+# Each vector blocks on a mutex of its own; the last two have none.
 all_blocked() {
 	local vector
 	restart_counts
@@ -84,7 +84,7 @@ all_blocked() {
 letters=abcdefgh
 check "eight are blocked at a time, on eight mutexes" all_blocked
 
-# All on one mutex, in levels from the lowest up, so that all block.
+# All on one mutex, from the lowest level up, so that all block.
 one_mutex() {
 	local vector expected="(a "
 	reset
@@ -100,7 +100,7 @@ one_mutex() {
 }
 check "ten are blocked at a time, on one mutex: they get it by level" one_mutex
 
-# From the highest level down: one blocks, nine are held, and each comes three times more.
+# From the highest level down: one blocks, nine are held, and each comes three more times.
 remembered() {
 	local vector n
 	restart_counts
@@ -121,7 +121,7 @@ remembered() {
 }
 check "while they are unfinished, each comes three times more: all are answered" remembered
 
-# More than are remembered: the line is masked, and one is kept by it.
+# More interrupts than are remembered: the line is masked, and keeps one of them.
 masked() {
 	local n
 	restart_counts

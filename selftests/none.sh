@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Handlers that say it was not their device, at once or after they have blocked or
-# deferred, and handlers that never acknowledge: a line is shut by the kernel if
-# nobody answers it, and only then; whatever a device does, its driver can be unbound,
+# deferred, and handlers that never acknowledge: the kernel shuts a line down if no
+# handler answers it, and only then; whatever a device does, its driver can be unbound,
 # and all others go on.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
@@ -19,12 +19,12 @@ lazy_again() {
 	mode "$1.0" plain && reset "$1" && raise "$1.0" 10 && accounted "$1" 10 && becomes "$1" LAZY 10
 }
 
-# One by one, an edge for each.
+# One by one, with an edge for each.
 early_edge() {
 	start_mode 0 foreign 100 && raise 0.0 100 && becomes 0 SPURIOUS 100 LAZY 100 coalesced 0 || return 1
 	raise 0.0 && accounted 0 101 && lazy_again 0
 }
-# The device goes on asking.
+# The device keeps asking.
 early_level() {
 	start_mode 4 foreign 100 && raise 4.0 && becomes 4 SPURIOUS 100 delivered 101 || return 1
 	accounted 4 1 && lazy_again 4
@@ -33,7 +33,7 @@ early_level() {
 late() {
 	start_mode "$1" "$2" 1 && hold "$1.0" && raise "$1.0" && release "$1.0" || return 1
 	becomes "$1" LATE_NONE 1 || return 1
-	# Of an edge nothing reminds. A level line goes on.
+	# Nothing repeats an edge. A level line stays asserted.
 	raise "$1.0" && accounted "$1" 2 && lazy_again "$1"
 }
 
@@ -49,19 +49,19 @@ mute_for_long() {
 # A storm goes to the other CPU, so that this one can watch it.
 storm=5 calm=6
 
-# Another device of its CPU, which is answered all the time.
+# Another device on that CPU, which is answered all the time.
 calm() {
 	reset $calm && raise $calm.0 && accounted $calm 1
 }
-# Seen twice: while a handler that has deferred is unfinished the line is masked, too.
+# This must be seen twice: while a handler that has deferred is unfinished, the line is masked, too.
 shut() {
 	local before=$delivered
 	get $storm && is depth 1 masked 1 answered 0 jammed 0 || return 1
 	delivered=${line[delivered]} why="$delivered interrupts"
 	((lazy[interrupts] == lazy[lazy] + lazy[resumed] && delivered == before))
 }
-# The kernel looks after 100,000, and starts anew if there was a break of a tenth of a second: an emulated
-# machine may have one. To have so many deferred takes long, so that most of them may be pretended.
+# The kernel looks after 100,000, and starts anew if there was a break of a tenth of a second, as may happen in an
+# emulated machine. To defer that many takes long, so most of them may be simulated.
 shut_in_time() {
 	local end=$((SECONDS + 150)) delivered=0 before=100000
 	[ "$1" = foreign ] || before=5000
@@ -71,7 +71,7 @@ shut_in_time() {
 	do [ $SECONDS -lt $end ] || { ktap_print_msg "$why"; return 1; }; done
 	[ "$delivered" -ge $before ] || { ktap_print_msg "$why"; return 1; }
 }
-# The kernel polls a line that it has shut. So its handlers are called in a timer, and may block there too.
+# The kernel polls a line that it has shut down: its handlers are called in a timer, and may block there, too.
 polled() {
 	mode $storm.0 plain && within answered_all || return 1
 	reset $storm && hold $storm.0 && raise $storm.0 && becomes $storm BLOCKED 1 || return 1
@@ -85,7 +85,7 @@ bound_again() {
 		unbind $storm.0
 }
 
-# screams MODE...: its line is shut.
+# screams MODE...: its line is shut down.
 screams() {
 	check "$*: a driver is bound" bind $storm.0 lines
 	pin $storm 1
@@ -98,7 +98,7 @@ screams() {
 	check "$*: bound again, the line works" bound_again
 }
 
-# unbound_in MODE: the kernel sees no reason to shut it.
+# unbound_in MODE: the kernel sees no reason to shut it down.
 unbound_in() {
 	check "$*: a driver is bound" bind $storm.0 lines
 	pin $storm 1

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # resume: both
-# Who gets a mutex next: handlers before threads, by IPL, by priority, first
+# Which waiter gets a mutex next: handlers before threads, by IPL, by priority, first
 # come, first served; and what a wait that is given up leaves behind.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # where: debug (failures are injected)
-# Memory is short at every step of a driver's probe, and of the core's start: that
+# Memory runs out at each step of a driver's probe, and of the core's start: it
 # fails, leaves nothing behind, and can be tried again.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 
 ktap_print_header
 ktap_set_plan 6
-# What the kernel says to that, with a stack for some.
+# What the kernel logs about that, in some cases with a stack.
 expect_log 'probe with driver lazyirq_test failed'
 expect_log 'Call [Tt]race:'
 # If /proc has no room for an interrupt's entries, the kernel goes on without, and complains when it

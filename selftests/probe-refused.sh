@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A registration is refused, since the line is taken, is too slow to mask, or there can be no more threads:
+# A registration is refused, because the line is taken, is too slow to mask, or there can be no more threads:
 # the log says so, nothing is left behind, and later it works.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
@@ -30,7 +30,7 @@ check "the driver loads" load lazyirq_test
 mapfile -t addresses < <(cd $driver && printf '%s\n' 0000:*)
 for address in "${addresses[@]}"; do echo "$address" >$driver/unbind; done
 for room in 0 1; do
-	# Room for so many threads more, of two. If others end meanwhile, it is tried again.
+	# Room for that many more threads, of the two needed. If others end meanwhile, it is tried again.
 	refused() {
 		local try all max failed
 		read -r max <$limit
@@ -38,7 +38,7 @@ for room in 0 1; do
 			read -r _ _ _ all _ </proc/loadavg
 			echo $((${all#*/} + room)) >$limit || return 1
 			failed=
-			# Nothing is started until the limit is back.
+			# Nothing is started until the limit is restored.
 			echo "${addresses[0]}" 2>/dev/null >$driver/bind || failed=yes
 			echo "$max" >$limit
 			[ -z "$failed" ] || return 0
@@ -61,7 +61,7 @@ works() { local last=(${test_debugfs}*); echo "locked 10" >"${last[-1]}/run"; }
 check "their interrupts are handled" works
 check "the driver unloads" stop
 
-# A controller behind a bus that has to be waited for cannot mask in hard-IRQ context.
+# A controller behind a bus that must be waited for cannot mask in hard-IRQ context.
 slow() { load lazyirq && load lazyirq_sim slow=1 && load lazyirq_lines && ! bind 0.0 lines 2>/dev/null; }
 check "a line whose masking sleeps is refused" slow
 check "the log says what can serve it" log_has 'cannot be had: masking it sleeps.* a stock threaded handler can'

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Who releases a lock resumes the handler that waits for it, on the spot, where that may be; else the
+# The releaser of a lock resumes the handler that waits for it, on the spot, where that is allowed; else the
 # ithread does, as it always does with resume=ithread.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
@@ -14,7 +14,7 @@ ktap_set_plan 23
 # The script is on CPU 1, the interrupts on CPU 0.
 taskset -pc 1 $$ >/dev/null
 
-# counted DEVICE LENT: its handler has been resumed, once; so often by a releaser, which costs no switch.
+# counted DEVICE LENT: its handler has been resumed, once; LENT times by a releaser, which costs no switch.
 counted() {
 	local lent resumed switches
 	lent=$(stat lent "$1") resumed=$(stat resumed "$1") switches=$(stat switches "$1")
@@ -24,7 +24,7 @@ counted() {
 }
 fresh() { reset && echo 0 >$debugfs/interrupts; }
 
-# Nobody is to be woken to lend a priority.
+# No thread is to be woken to lend a priority.
 start_here() {
 	start_locks resume=releaser boost_delay_us=4000000000 || return 1
 	for device in 0 1; do
@@ -40,7 +40,7 @@ for cpu in 0 1; do
 	resumed_on() {
 		fresh && thread -c $cpu A x0 b u b && trace_has Ab || return 1
 		handler 0 H x0 && stat_becomes blocked 1 && go A || return 1
-		# The thread does not go on before.
+		# The thread does not go on before that.
 		trace_is_all "Ax0 Ab Hx0' H.' Au Ab" && go A && ended A && counted 0 1
 	}
 	check "a release on CPU $cpu resumes the handler" resumed_on
@@ -48,27 +48,27 @@ for cpu in 0 1; do
 	check "the next interrupt is lazy again" lazy_again
 done
 
-# What the thread A does itself, interrupts apart: its CPU is not preempted, so that they do not come
-# from somebody else.
+# What the thread A does itself, apart from interrupts: it is not preempted, so that the events do not come
+# from another thread.
 traced() {
 	for event in sched/sched_waking ipi/ipi_send_cpu ipi/ipi_send_cpumask; do
 		[ ! -e $events/events/$event ] || echo "$1" >$events/events/$event/enable || return 1
 	done
 }
 no_wake_up() {
-	# Some of this waits for every CPU.
+	# Some of these writes wait for every CPU.
 	echo 0 >$events/tracing_on && echo >$events/trace && traced 1 || return 1
 	fresh && thread -c 1 -f 70 A x0 b u b && trace_has Ab && handler 0 H x0 && stat_becomes blocked 1 || return 1
 	echo 1 >$events/tracing_on && go A && trace_is_all "Ax0 Ab Hx0' H.' Au Ab"
 	echo 0 >$events/tracing_on
 	go A && ended A && traced 0 && counted 0 1 || return 1
-	# In the third column the third letter says what is interrupted: h, H, s, z. On PREEMPT_RT a timer's
-	# interrupt wakes the kernel's own threads when it is over.
+	# The third letter of the third column says what an event is in: h, H, s, z for interrupts. On PREEMPT_RT
+	# a timer's interrupt wakes the kernel's own threads when it is over.
 	awk -v pid="${pid[A]}" '
 		$1 ~ "-" pid "$" && substr($3, 3, 1) == "." && !/comm=(ksoftirqd|ktimers|rcuc)\// { print "# " $0; found = 1 }
 		END { exit found }' $events/trace
 }
-# Not beside it.
+# The script must not run on that CPU.
 taskset -pc 0 $$ >/dev/null
 check "on another CPU, without a wake-up or an interrupt between the CPUs" no_wake_up
 taskset -pc 1 $$ >/dev/null
@@ -94,15 +94,15 @@ second_block() {
 }
 check "so is one that blocks for the second time" second_block
 
-# I waits for H, which waits for A. Nobody else is to run on A's CPU: the second one would be left to
-# its ithread.
+# I waits for H, which waits for A. No other thread must run on A's CPU: the second handler would be left
+# to its ithread.
 chain() {
 	echo 6 >"$ipl" && fresh && thread -c 0 -f 70 A x1 b && trace_has Ab || return 1
 	handler 0 H x0 x1 && stat_becomes blocked 1 && handler 1 I x0 && stat_becomes blocked 1 1 || return 1
 	go A && ended A && trace_is_all "Ax1 Ab Hx0 A. Hx1' H.' Ix0' I.'" && counted 0 1 && counted 1 "$1"
 }
 check "what a resumed handler releases is resumed as well" chain 1
-# Deeper in the stack by as much.
+# Both are equally deep in the stack.
 not_nested() {
 	local depths
 	read -r -a depths <$locks_debugfs/stack
@@ -114,8 +114,8 @@ echo 1 >$parameters/resume_budget
 check "if that is no more than resume_budget" chain 0
 echo 8 >$parameters/resume_budget
 
-# The thread A outranks the ithreads, so that what is queued on its CPU stays so. Meanwhile no program
-# should be started: who reads it from the disk may have to run there.
+# The thread A outranks the ithreads, so that what is queued on its CPU stays queued. Meanwhile no program
+# should be started: the thread that reads it from the disk may have to run there.
 behind() {
 	echo 6 >"$ipl" && fresh && thread -c 0 -f 70 A x0 b u b && trace_has Ab && handler 0 H x0 && stat_becomes blocked 1 || return 1
 	handler 1 I d && stat_becomes deferred 1 1 && go A && trace_has Au && go A && ended A || return 1
@@ -130,7 +130,7 @@ before() {
 check "a handler is not resumed in front of one of a higher IPL" behind
 check "but in front of one of a lower IPL" before
 
-# On the releaser's CPU, which is not the one that the handler blocked on, nor the script's: nobody is
+# On the releaser's CPU, which is neither the one that the handler blocked on nor the script's: nothing is
 # preempted there.
 meanwhile() {
 	echo "$1" >"$ipl" && pin 1 1 && fresh && thread -c 1 A x0 b && trace_has Ab && handler 0 H x0 b || return 1

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The driver and the core, loaded and unloaded a hundred times, lose nothing.
+# The driver and the core are loaded and unloaded a hundred times: nothing is leaked.
 . "$(dirname "$0")/lib.sh"
 
 rounds=100

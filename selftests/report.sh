@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # where: machine native (boots a machine of its own, with time counted in instructions by x86's trace clock)
-# make report: the file and the pictures are there and whole, and a run that was cut off is refused.
+# make report: the file and the pictures exist and are complete, and a run that was cut off is refused.
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/lib.sh"

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # usage (in the guest): run-guest.sh test...
-# Run the test scripts one after the other. After each one the kernel's log,
-# its taint, and that no module was left behind are checked as well: a kernel
-# that complains has failed, whatever the script thinks.
+# Run the test scripts one after the other. After each one, check the kernel's
+# log, its taint, and that no module was left behind: a kernel that complains
+# has failed, whatever the script says.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/settings"
@@ -29,7 +29,7 @@ check_kernel() {
 	[ -s /tmp/lazyirq-log ] || fault "its kernel messages are gone: the log is too short for them"
 	taint=$(cat /proc/sys/kernel/tainted)
 	[ ! -e "$LAZYIRQ_EXPECT-taint" ] || expected=$(<"$LAZYIRQ_EXPECT-taint")
-	# Taint stays: a test answers for the bits that are new with it.
+	# Taint stays: a test is responsible only for the bits that it has added.
 	"$here/../scripts/check-log" --name "kernel log" --taint $((taint_before | expected)) \
 		--taint-is "$taint" "${allow[@]}" /tmp/lazyirq-log >/tmp/lazyirq-check || {
 		fault "$(head -n 2 /tmp/lazyirq-check | tr '\n' ' ')"
@@ -37,7 +37,7 @@ check_kernel() {
 	}
 }
 
-# Modules that use lazyirq come before it.
+# Modules that use lazyirq are unloaded before it.
 unload_all() {
 	local left
 	left=$(lsmod | awk '/^(lazyirq)/ { print $1, $4 }' | tr ',' ' ' | tr ' ' '\n' | grep . | sort -u)
@@ -50,8 +50,8 @@ unload_all() {
 	! grep -q '^lazyirq' /proc/modules || fault "they cannot be unloaded"
 }
 
-# A PREEMPT_RT kernel does in threads what others do in interrupts, which a test that keeps a CPU busy with a
-# real-time thread does not mean to keep from that.
+# A PREEMPT_RT kernel does in threads what others do in interrupts, and a test that keeps a CPU busy with a
+# real-time thread does not mean to stop that.
 if grep -q PREEMPT_RT /proc/version; then
 	for pid in $(pgrep '^(irq/|rcu|ktimers/|ksoftirqd/)'); do
 		chrt --fifo -p 90 "$pid"
@@ -62,7 +62,7 @@ dmesg >/tmp/lazyirq-log
 boot=$("$here/../scripts/check-log" --name "boot" \
 	--taint-is "$(cat /proc/sys/kernel/tainted)" /tmp/lazyirq-log) || boot_bad=yes
 
-# A name may have @ithread behind it: with resume=ithread.
+# A name may end in @ithread: run it with resume=ithread.
 number=0
 for name in "$@"; do
 	echo "# test-begin ${PREFIX:-}$name"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # resume: both
-# The read/write lock between threads and handlers: who gets in together, who
-# waits, and who goes first.
+# The read/write lock between threads and handlers: which get in together, which
+# wait, and which go first.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 . "$(dirname "$0")/locks.sh"
@@ -27,7 +27,7 @@ writer_excludes() {
 	thread A w0 h && trace_has Ah || return 1
 	thread B p0 && failed B || return 1
 	handler 1 H r0
-	# Of a lower IPL, it is held.
+	# This one has a lower IPL, so it is held.
 	handler 0 I v0 && trace_has "I.'" || return 1
 	go A
 	ended A && trace_is_all "Aw0 Ah B! I!' I.' A. Hr0' H.'"
@@ -75,12 +75,12 @@ no_starving_by_handlers() {
 	thread A r0 h && trace_has Ah || return 1
 	thread B w0 && within queued B || return 1
 	for round in $(seq 16); do
-		# One after the other: the device brings two as one.
+		# One after the other: the device merges two into one.
 		reset
 		handler 1 H r0 && trace_has H. || return 1
 	done
 	reset
-	# That was often enough: the writer is first now.
+	# That was the limit: the writer is first now.
 	handler 1 I r0
 	trace_is_all '' || return 1
 	go A
@@ -107,7 +107,7 @@ together() {
 	thread C r0 h && within queued C || return 1
 	handler 1 H r0
 	go A
-	# All three, though none of the threads releases.
+	# All three get in, though neither of the threads releases.
 	trace_has "H.'" Bh Ch || return 1
 	go B && go C
 	ended A && ended B && ended C

@@ -2,16 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # resume: both
 # A line that a lazy driver shares with a stock one, hard, threaded or oneshot, or
-# with another lazy one, in both orders of registration: while a handler is blocked
-# a level line's other devices are answered once and then wait, and an edge line's need not; whoever comes
-# and goes meanwhile, afterwards all are answered.
+# with another lazy one, in both orders of registration: while a handler is blocked,
+# a level line's other devices are answered once and then wait, and an edge line's need not; whichever driver
+# comes and goes meanwhile, all are answered afterwards.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 . "$(dirname "$0")/sim.sh"
 
 ktap_print_header
-# On PREEMPT_RT the kernel turns primary handlers into threads, and masks the line until they are done: a
-# threaded driver is a oneshot one there.
+# On PREEMPT_RT the kernel turns primary handlers into threads, and masks the line until they are done: there,
+# a threaded driver is a oneshot one.
 if realtime; then
 	first=(hard lines) last=(hard threaded lines) refused=(oneshot threaded)
 else
@@ -28,7 +28,7 @@ case $(uname -r) in *-debug) expect_log 'Call [Tt]race:' ;; esac
 blocks() { reset $n && hold $me && raise $me && becomes $n "answered${me#*.}" 1 depth 0; }
 released() { release $me && rests $n "$1"; }
 
-# Nobody is blocked.
+# No handler is blocked.
 both_answered() { reset $n && raise $me 50 && raise $other 50 && raise $me 50 && rests $n 150; }
 
 # The neighbour's events come while the lazy handler is blocked.
@@ -42,13 +42,13 @@ waits() {
 	raise $other 9 && raise $me 2 && released 15
 }
 
-# Both ask when the interrupt comes: it is the neighbour's as well.
+# Both devices ask when the interrupt comes: it is the neighbour's as well.
 at_once() {
 	reset $n && control disable $n && raise $me && raise $other && hold $me || return 1
 	control enable $n && becomes $n answered 2 depth 0 && released 2
 }
 
-# Whoever is on the line, its end waits for all that runs there.
+# When either driver leaves the line, that waits for all handlers on it.
 comes_and_goes() {
 	unbind $other && blocks && bind $other "$driver" && raise $other && released 2 || return 1
 	blocks && unbinding $other && release $me && wait $unbinder || return 1
@@ -60,7 +60,7 @@ lazy_goes() {
 	blocks && raise $other 2 && unbinding $me && release $me && wait $unbinder || return 1
 	goes_on 3 && raise $other && goes_on 4
 }
-# The same as rests, without a look at the lazy driver.
+# The same as rests, without looking at the lazy driver.
 goes_on() {
 	at_rest() { get_line $n && is raised "$1" answered "$1" resting 1 masked 0 depth 0 jammed 0; }
 	within at_rest "$1" && return
@@ -68,7 +68,7 @@ goes_on() {
 	return 1
 }
 
-# shared KIND FIRST SECOND: what is called lazy here is the one to be blocked.
+# shared KIND FIRST SECOND: the one called lazy here is the one that blocks.
 shared() {
 	local what="$1, $2 and then $3"
 	n=$([ "$1" = edge ] && echo 0 || echo 4)
@@ -85,7 +85,7 @@ shared() {
 	unbind_all $n
 }
 
-# A driver that has its line masked until its thread is done has to come first: the kernel says so.
+# A driver whose line is masked until its thread is done must come first: the kernel requires it.
 # is_refused LINE DRIVER
 is_refused() {
 	nth=

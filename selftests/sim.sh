@@ -21,7 +21,7 @@ bind() {
 }
 unbind() { echo "lazyirq_sim$1" >"$platform/devices/lazyirq_sim$1/driver/unbind"; }
 
-# unbinding DEVICE: that waits for the blocked handler. Its process is $unbinder.
+# unbinding DEVICE: unbinds it, which waits for the blocked handler. Its process is $unbinder.
 unbinding() {
 	local stat
 	unbind "$1" &
@@ -49,11 +49,11 @@ unbind_all() {
 	done
 }
 
-# The line's counters, in the array line; and its lazy registration's, in the array lazy. If it
-# has several, $nth says which: 1 is the second.
+# The line's counters, in the array line; and its lazy registration's, in the array lazy. If the
+# line has several, $nth says which: 1 is the second.
 declare -A line lazy
 nth=
-# counters ARRAY FILE. In one piece: "read" would seek in a file that changes.
+# counters ARRAY FILE. Reads it in one piece: "read" would seek in a file that changes.
 counters() {
 	local -n array=$1
 	local rows row
@@ -94,7 +94,7 @@ hold() {
 }
 release() { echo >"$sim$1/release" && wait "${holder[$1]}"; }
 
-# is NAME VALUE...: several counters of what was got last, lazyirq's in capitals.
+# is NAME VALUE...: checks several of the counters last fetched; lazyirq's are in capitals.
 is() {
 	local value
 	while [ $# -gt 0 ]; do
@@ -114,7 +114,7 @@ becomes() {
 	return 1
 }
 
-# rests LINE RAISED: all that was raised is answered, and the line is as it was before.
+# rests LINE RAISED: every event raised is answered, and the line is as it was before.
 rests() { becomes "$1" raised "$2" answered "$2" resting 1 masked 0 depth 0 jammed 0; }
 
 # accounted LINE RAISED: the same; and every interrupt is accounted for. The lazy handler is the

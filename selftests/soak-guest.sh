@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # usage (busybox, in the guest): soak-guest.sh SEED SECONDS
-# Everything at once, for so long: threads and handlers that take locks at random, CPUs that come
+# Everything at once, for that long: threads and handlers that take locks at random, CPUs that come
 # and go, interrupts that move, change their IPL, are unbound and bound, readers of all files. Then
-# every interrupt has to be accounted for. All choices are drawn from the seed.
+# every interrupt must be accounted for. All choices are drawn from the seed.
 seed=$1 seconds=$2
 debugfs=/sys/kernel/debug
 sim=$debugfs/lazyirq_sim soak=$debugfs/lazyirq_soak
@@ -12,7 +12,7 @@ going=/tmp/going
 fail() { echo "FAILED: $*"; exit 1; }
 cd /ko || fail "no modules"
 
-# The n-th one's choices. Leaves one of 0 to limit - 1 in $random.
+# The choices of the n-th process. Leaves one of 0 to limit - 1 in $random.
 begin() { state=$((seed * 64 + $1)); }
 choose() {
 	state=$(((state * 1103515245 + 12345) & 0x7fffffff))
@@ -35,12 +35,12 @@ now_and_then="3.0 7.0"
 
 insmod lazyirq.ko stall_ms=60000 && insmod lazyirq_sim.ko && insmod lazyirq_neighbours.ko &&
 	insmod lazyirq_soak.ko "seed=$seed" || fail "the modules do not load"
-# First, as PREEMPT_RT wants it of a threaded one.
+# This one comes first, as PREEMPT_RT requires of a threaded driver.
 bind 5.1 threaded || fail "5.1 cannot be bound"
 for device in $always $now_and_then; do bind "$device" soak || fail "$device cannot be bound"; done
 cpus=$(ls -d /sys/devices/system/cpu/cpu[0-9]* | wc -l)
-# A thread that is on its way to a CPU that goes offline at that moment is left behind, and on PREEMPT_RT the kernel
-# warns of that when the handler, which is one of its forced ones there, is done: line 5 stays where it is.
+# A thread that is moving to a CPU that goes offline at that moment is left behind, and on PREEMPT_RT the kernel
+# warns about that when the handler, which is a forced one there, is done: so line 5 stays where it is.
 lines="0 1 2 3 4 5 6 7"
 ! grep -q PREEMPT_RT /proc/version || lines="0 1 2 3 4 6 7"
 irqs=$(for line in $lines; do sed -n 's/^irq //p' $sim/line"$line"; done)
@@ -57,7 +57,7 @@ hotplug() {
 	done
 }
 
-# A CPU that is offline at the moment is refused.
+# A CPU that is currently offline is refused.
 affinity() {
 	begin 2
 	moved=
@@ -71,7 +71,7 @@ affinity() {
 	[ -n "$moved" ] || fail "no interrupt was moved"
 }
 
-# Those that are just going away have none.
+# Interrupts that are just going away have no IPL file.
 ipl() {
 	begin 3
 	changed=
@@ -97,7 +97,7 @@ rebind() {
 	done
 }
 
-# Those that are just going away cannot be read.
+# Files that are just going away cannot be read.
 readers() {
 	while [ -e $going ]; do
 		for file in $(find $debugfs/lazyirq $soak $sim/line* -type f); do
@@ -124,7 +124,7 @@ disturb() {
 	for pid in $others; do wait "$pid" || fail "see above"; done
 }
 
-# Does everything rest, and add up? Says what does not.
+# Is everything at rest, and does it add up? Says what is not.
 accounts() {
 	awk -v shared=5 '
 		function claim(ok, what) { if (!ok) { print "line " line ": " what; bad = 1 } }
@@ -183,7 +183,7 @@ settled() {
 	echo "$said"
 }
 
-# What was counted as unfinished on the CPUs is not any more: the lowest IPL is lazy on each.
+# Nothing is counted as unfinished on the CPUs any more: the lowest IPL is lazy on each.
 levels() {
 	for device in $always $now_and_then; do
 		echo lazyirq_sim"$device" >$platform/drivers/lazyirq_soak/unbind

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # where: machine (boots machines of its own)
-# All of it at once for a minute: see soak-guest.sh. With other choices each time, and in QEMU's
-# deterministic mode, where the same choices come to the same end. "make soak" does more of it.
+# Everything at once for a minute: see soak-guest.sh. With other choices each time, and in QEMU's
+# deterministic mode, where the same choices give the same result. "make soak" does more of it.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/lib.sh"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # A handler that waits too long is reported, once for each wait, with the lock and
-# who has it; then all goes on.
+# its owner; then everything goes on.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 . "$(dirname "$0")/locks.sh"
@@ -10,7 +10,7 @@ ktap_print_header
 ktap_set_plan 17
 expect_log 'Call [Tt]race:'
 
-# new: what is in the log from here on.
+# new: the log is read from here on.
 part=0
 new() {
 	part=$((part + 1))
@@ -19,7 +19,7 @@ new() {
 }
 log() { messages | sed -n "/stall-part $part\$/,\$p"; }
 said() { [ "$(log | grep -cE "lazyirq: $1")" = "${2:-1}" ]; }
-# soon REGEX: it is said, within ten seconds, and once.
+# soon REGEX: the log says it, within ten seconds, and once.
 soon() {
 	within said "$1" && return
 	ktap_print_msg "not said, or not once: $1"
@@ -41,7 +41,7 @@ behind_thread() {
 check "a handler behind a thread that sleeps is reported, with the lock and the thread" behind_thread
 where_it_is() { log | grep -qE "task:bash .* pid:${pid[A]} " && log | sed -n '/Call [Tt]race:/,$p' | grep -q '\[lazyirq_locks\]'; }
 check "so is where the thread is" where_it_is
-# The second report is later by as much as the first one took.
+# The second report is delayed by the time that the first one took.
 once() {
 	handler 1 I x0
 	soon "$(waits 1 X0)" && said "$(waits 0 X0)" && stalled 0 1 && stalled 1 1
@@ -89,7 +89,7 @@ check "behind readers: their number is" behind_readers
 threads_are_not() {
 	new
 	thread A x0 h && trace_has Ah && thread B x0 && within queued B || return 1
-	# By the time that a handler is, a thread would be.
+	# By the time that a handler is reported, a thread would have been.
 	thread C x1 h && trace_has Ch || return 1
 	handler 0 H x1
 	soon "$(waits 0 X1)" && said 'lock X0' 0 || return 1

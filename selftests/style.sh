@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # where: host native (builds in the toolchain root)
-# Rust sources are formatted as the kernel's are, and clippy, with the kernel's settings, has nothing to say.
+# Rust sources are formatted like the kernel's, and clippy, with the kernel's settings, has no complaints.
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/lib.sh"

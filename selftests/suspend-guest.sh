@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # usage (busybox, in the guest): suspend-guest.sh
-# See suspend.sh. The kernel goes all the way but for the last step, waits, and comes back.
+# See suspend.sh. The kernel suspends except for the last step, waits, and resumes.
 dir=/sys/kernel/debug/lazyirq_test
 hold_ms=4000
 number=0 bad=0
@@ -24,8 +24,8 @@ becomes() {
 	done
 }
 
-# The first device's handler waits, behind a thread of the kernel's that is not frozen, for longer
-# than the suspend takes; so does the second one's when it is on the same CPU and held.
+# The first device's handler waits, behind a kernel thread that is not frozen, for longer than the
+# suspend takes; so does the second one's when it is on the same CPU and held.
 suspended() {
 	local device
 	for device in 0 1; do
@@ -36,7 +36,7 @@ suspended() {
 	done
 	becomes 0 '(!E' || return 1
 	echo "$1" >/sys/power/pm_test && echo "$2" >/sys/power/state || return 1
-	# The handler was waited for: its line is not suspended in the middle.
+	# The handler was waited for: its line is not suspended while it is unfinished.
 	case $(cat ${dir}0/trace) in
 	'(!E)a'*) ;;
 	*) echo "# suspended with the handler unfinished: $(cat ${dir}0/trace)"; return 1 ;;

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # resume: both
-# The tracepoints: what they say of each thing that can happen to an interrupt.
+# The tracepoints: what they say about each thing that can happen to an interrupt.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 . "$(dirname "$0")/locks.sh"
@@ -20,10 +20,10 @@ expect_log 'Call [Tt]race:'
 taskset -pc 1 $$ >/dev/null
 
 fresh() { reset && echo >$tracing/trace; }
-# What was traced of lazyirq, without who and when.
+# What was traced of lazyirq, without task, CPU and time.
 traced() { sed -n 's/^.*: \('"$1"': .*\)$/\1/p' $tracing/trace; }
 all='\(entry\|block\|defer\|hold\|hand_over\|lend\|resume\|done\|stall\|illegal\)'
-# traced_is LINE...: all of it, but for what depends on how long things take.
+# traced_is LINE...: all of it, except for what depends on how long things take.
 traced_is() {
 	local found expected
 	expected=$(printf '%s\n' "$@")
@@ -92,7 +92,7 @@ check "defer: a handler that defers" defers
 holds() {
 	fresh && thread -c 1 A x0 h && trace_has Ah && handler 1 H x0 && traces block "$high.*" || return 1
 	handler 0 I && traces hold "$low ipl=3 level=7 remembered=0" && trace_has "I.'" || return 1
-	# Its program, which takes no lock, is carried out by all that come from here on.
+	# Its program, which takes no lock, is carried out by all interrupts from here on.
 	handler 1 J && traces hold "$high ipl=7 level=7 remembered=1" && go A && ended A && trace_has "H.'"
 }
 check "hold: what may not go first, and what comes again" holds
@@ -122,7 +122,7 @@ filtered() {
 }
 check "fields can be filtered by" filtered
 
-# An event and its fields a line, as they are and as they are documented.
+# One event and its fields per line, as they are and as they are documented.
 in_tracefs() {
 	local event
 	for event in "$events"/*/; do
@@ -152,7 +152,7 @@ check "one of them can be on by itself" only_one
 none() { echo 0 >$events/enable && fresh && handler 0 H && trace_has 'H.' && [ -z "$(traced "$all")" ]; }
 check "nothing is traced when they are off" none
 
-# (One that waits for itself would be the last that lockdep looks at.)
+# (After a handler that waits for itself, lockdep would be off.)
 illegal() {
 	stop_locks && start && echo 1 >$events/illegal/enable && raise illegal && traces illegal 'irq=[0-9]+ name=lazyirq_test'
 }

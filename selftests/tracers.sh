@@ -18,7 +18,7 @@ recorded() {
 	return 1
 }
 check "trace-cmd records and reports them" recorded
-# It is attached before its command is started, and detached after that.
+# bpftrace attaches before it starts its command, and detaches after the command's end.
 cat >$out.sh <<-END
 	echo plain 5 >${test_debugfs}0/run
 	echo locked 7 >${test_debugfs}0/run
@@ -29,7 +29,7 @@ if [[ $(bpftrace --version) == *v0.23.* ]]; then
 	sed "$(sed -n "/sed 's/,/>raw/s/^ [*]\|sed '\|' samples.*//gp" "$script")" "$script" >$out.bt
 	script=$out.bt
 fi
-# The compiler of bpftrace takes its time in an emulated machine.
+# bpftrace's compiler takes some time in an emulated machine.
 blocked() {
 	timeout 120 bpftrace -c "/bin/bash $out.sh" "$script" >$out 2>&1 &&
 		grep -qF '@a_thread_had[lazyirq_test, lock a]: 7' $out && grep -qF '@us_until_the_releaser[lazyirq_test]:' $out &&

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # resume: both
-# A handler that takes two mutexes: it blocks on the second with the first in
-# its hands, and on both one after the other.
+# A handler that takes two mutexes: it blocks on the second while it holds the
+# first, and on both one after the other.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 

@@ -3,8 +3,8 @@
 # resume: both
 # A device is unbound, or its driver unloaded, while its handler is unfinished, in
 # each of the states that it may be in: that waits until the handler is done, and
-# then nothing of it is left. The other device goes on, and so does this one when
-# it is bound again.
+# then nothing of it is left. The other device keeps working, and so does this one
+# when it is bound again.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 
@@ -16,8 +16,8 @@ ktap_set_plan 64
 # The interrupts are on CPU 0, all else is on CPU 1.
 taskset -pc 1 $$ >/dev/null
 
-# hog: CPU 0 is kept from its ithreads, until unhog. Meanwhile no program should be started: who
-# reads it from the disk may have to run on CPU 0.
+# hog: keeps the ithreads of CPU 0 from running, until unhog. Meanwhile no program should be started: the
+# thread that reads it from the disk may have to run on CPU 0.
 ready=$(mktemp -u)
 hog() {
 	taskset -c 0 chrt --fifo 60 bash -c "echo >$ready; while :; do :; done" &
@@ -31,7 +31,7 @@ unhog() {
 	rm -f "$ready"
 }
 
-# traced TEXT [DEVICE]: that is the trace, without starting a program.
+# traced TEXT [DEVICE]: that is the trace. Starts no program.
 traced() {
 	local trace
 	read -r trace <"$test_debugfs${2:-0}/trace"
@@ -47,14 +47,14 @@ enter_queued() {
 leave_queued() { unhog && echo "$RESUME" >$resume; }
 enter_running() { echo 0 >${test_debugfs}0/reset && raise busy && within traced '!Ef'; }
 leave_running() { echo >${test_debugfs}0/release; }
-# Behind one of its IPL, on the other device.
+# Held behind a handler of the same IPL, on the other device.
 enter_held() {
 	hold a 1 1 && raise plain 1 && within traced '(!E' 1 && hog || return 1
 	echo 0 >${test_debugfs}0/reset && raise plain && stat_becomes held 1
 }
 leave_held() { release 1 && unhog; }
 
-# Each way to end it, as the process $ending. It is ready before CPU 0 is kept busy, and begins when
+# Each way to end it, as the process $ending, which is ready before CPU 0 is kept busy, and begins when
 # it is told to.
 end_unbind() { echo && read -r && echo "${addresses[0]}" >$driver/unbind; }
 end_rmmod() {
@@ -74,9 +74,9 @@ prepare() {
 begin() { echo >&"${ender[1]}"; }
 
 # The process $ending waits for the handlers of a line; or, while CPU 0 is kept busy, for what RCU
-# has to do there, after the other device's.
+# must do there, after those of the other device.
 waits() {
-	# There is no end of line to succeed by.
+	# read does not succeed here: there is no end of line.
 	read -r function <"/proc/$ending/wchan"
 	[[ $function == *synchronize_irq* || $function == *rcu* ]]
 }

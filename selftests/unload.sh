@@ -17,7 +17,7 @@ for intx in 0 1; do
 	check "it waits" stat_becomes blocked 1
 	rmmod lazyirq_test &
 	unloader=$!
-	# The interrupt leaves debugfs as the first thing that unloading does.
+	# The first thing that unloading does is to remove the interrupt from debugfs.
 	stopping() { [ -z "$(irqs)" ]; }
 	check "unloading has begun" within stopping
 	waits() { kill -0 $unloader && loaded lazyirq_test; }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # For the test scripts that use lazyirq_vectors.ko, the driver of a device with
-# ten MSI-X vectors (its source says what can be done with them). After driver.sh
-# and locks.sh, whose words for traces these scripts share.
+# ten MSI-X vectors (its source says what can be done with them). Sourced after
+# driver.sh and locks.sh, whose functions for traces these scripts share.
 
 vectors_debugfs=lazyirq_vectors
 trace_file=$vectors_debugfs/reset
@@ -17,7 +17,7 @@ start_vectors() {
 stop_vectors() { rmmod lazyirq_vectors && rmmod lazyirq; }
 
 reset() { echo >$vectors_debugfs/reset; }
-# Those of the driver and of the core.
+# Resets the counts of the driver and of the core.
 restart_counts() { echo >$vectors_debugfs/counts && echo 0 >$debugfs/interrupts; }
 
 # find_vector VECTOR: leaves its directory in $dir, its interrupt's number in $irq. Starts no program.
@@ -34,7 +34,7 @@ move() {
 	echo $((1 << $2)) >"/proc/irq/$irq/smp_affinity"
 }
 
-# pin VECTOR CPU: they do go there. An MSI moves with one of the next interrupts, when the move before
+# pin VECTOR CPU: they do go there. An MSI moves with one of the next interrupts, when the previous move
 # is over.
 pin() {
 	moved_to() {
@@ -47,10 +47,10 @@ pin() {
 	return 1
 }
 
-# raise VECTOR [PROGRAM]: not waited for.
+# raise VECTOR [PROGRAM]: raises it, without waiting for anything.
 raise() { printf %s "$1${2:-}" >$vectors_debugfs/raise; }
 
-# Runs a program in front of all ithreads of CPU 0.
+# Runs a program ahead of all ithreads of CPU 0.
 front=(chrt --fifo 99 taskset -c 0)
 
 # burst [VECTOR[PROGRAM]]...: raises them one after the other, with none of CPU 0's ithreads in between.
@@ -58,8 +58,8 @@ burst() {
 	"${front[@]}" bash -c 'for what; do printf %s "$what" >'$vectors_debugfs/raise'; done' burst "$@"
 }
 
-# hold [-f] MUTEXES...: for each word a thread holds its mutexes until release WORD..., and releases
-# them in this order; with -f with none of CPU 0's ithreads in between.
+# hold [-f] MUTEXES...: for each word, a thread holds its mutexes until release WORD..., and releases
+# them in this order; with -f, with none of CPU 0's ithreads in between.
 hold() {
 	local word letter before=()
 	if [ "$1" = -f ]; then
@@ -114,8 +114,8 @@ get_counts() {
 	read -r _ raised answered moved <<<"${line[$1]}"
 }
 
-# has_moved VECTOR TIMES: since get_counts was last used it was finished on another CPU than it began on so
-# often. A releaser may be anywhere.
+# has_moved VECTOR TIMES: since get_counts was last used, it was finished on another CPU than it began on that
+# often. A releaser may be on any CPU.
 has_moved() {
 	local before=$moved
 	get_counts "$1"
@@ -124,7 +124,7 @@ has_moved() {
 	return 1
 }
 
-# settled VECTOR...: all that was raised of them is answered, within ten seconds each.
+# settled VECTOR...: every interrupt raised on them is answered, within ten seconds each.
 settled() {
 	local vector
 	answered() { get_counts "$1" && [ "$answered" = "$raised" ]; }
@@ -163,7 +163,7 @@ raise_on() {
 		exit 1
 	done
 }
-# It has gone well up to now, and is over.
+# Ends the load, which has gone well up to now.
 end_load() {
 	local who rc=0
 	echo >"$stopping"
@@ -174,9 +174,9 @@ end_load() {
 	return $rc
 }
 
-# accounted VECTOR...: each interrupt that was raised is one that came and was handled, lazily or not, and
-# some of them blocked. One that moves can come once more than it was raised; the handler answers that
-# it was not its device.
+# accounted VECTOR...: each interrupt that was raised came and was handled, lazily or not, and some of them
+# blocked. One that moves can come once more than it was raised; the handler then answers that it was
+# not its device.
 accounted() {
 	local vector foreign rc=
 	accounts() {
@@ -203,7 +203,7 @@ lazy_on() {
 
 no_ithread() { ! pgrep '^lazyirq[0-9]' >/dev/null; }
 
-# The trace goes on by that, from where it began.
+# goes_on WORD...: after what has come since begin, the trace has exactly this.
 begin() { reset; expected=; }
 goes_on() {
 	expected+="${expected:+ }$*"

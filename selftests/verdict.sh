@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # where: host (needs nothing but the scripts)
-# The verdicts on all other tests: what check-log and ktap-sum let pass, and what they do not.
+# The scripts that judge all other tests: what check-log and ktap-sum accept, and what they reject.
 set -uo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/selftests/checks.sh"
@@ -12,7 +12,7 @@ given() { printf '%s\n' "$@" >"$given"; }
 
 plan 19
 
-# log RESULT OPTION...: check-log ends with this exit code.
+# log RESULT OPTION...: check-log exits with this code.
 log() {
 	local rc=0
 	"$top/scripts/check-log" "${@:2}" "$given" >"$said" 2>&1 || rc=$?
@@ -33,7 +33,7 @@ check "one that is expected does not hide another" log 1 --allow 'WARNING: .* di
 check "an expectation that cannot be understood does not pass" log 2 --allow 'WARNING: ('
 given=$given.none check "a log that is not there does not pass" log 2
 
-# sum RESULT VERDICT: that of the tests one and two.
+# sum RESULT VERDICT: ktap-sum's for the tests one and two.
 sum() {
 	local rc=0
 	"$top/scripts/ktap-sum" "$given" one two >"$said" || rc=$?

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a device shares with its driver is copied from and to as one.
+//! Memory that a device shares with its driver is copied from and to as a whole.
 
 pub use kernel::dma::*;
 
-/// In scope by the prelude.
+/// In scope through the prelude.
 pub trait CoherentBytes {
     fn dma_address(&self) -> DmaAddress;
     fn copy_from_slice(&self, bytes: &[u8]);
@@ -19,7 +19,7 @@ impl CoherentBytes for Coherent<[u8]> {
     fn copy_from_slice(&self, bytes: &[u8]) {
         assert_eq!(bytes.len(), self.len());
         let to = self.as_mut_ptr().cast::<u8>();
-        // SAFETY: It is as long, and what else the device or a driver writes there are bytes as well.
+        // SAFETY: It is as long, and whatever else the device or a driver writes there is bytes as well.
         unsafe { bytes.as_ptr().copy_to(to, bytes.len()) };
     }
 

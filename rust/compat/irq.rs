@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Handlers are not told their device, and may borrow; who registers them sees to it that the registration
-//! is dropped, before the device is unbound.
+//! Handlers are not told their device, and may borrow; the code that registers them ensures that the
+//! registration is dropped, before the device is unbound.
 
 use core::{
     ffi::c_void,
@@ -36,7 +36,7 @@ impl BitOr for Flags {
 
 /// # Invariants
 ///
-/// It is an interrupt of a device that is bound for as long.
+/// It is an interrupt of a device that is bound for `'a`.
 pub struct IrqRequest<'a> {
     irq: u32,
     _dev: PhantomData<&'a Device<Bound>>,
@@ -61,7 +61,7 @@ impl<'a> IrqRequest<'a> {
 
 impl<'a> From<kernel::irq::IrqRequest<'a>> for IrqRequest<'a> {
     fn from(request: kernel::irq::IrqRequest<'a>) -> Self {
-        // SAFETY: It was one of a device that is bound for as long.
+        // SAFETY: It was an interrupt of a device that is bound for `'a`.
         unsafe { Self::new(request.irq()) }
     }
 }
@@ -78,7 +78,7 @@ pub trait ThreadedHandler: Sync {
     fn handle_threaded(&self) -> IrqReturn;
 }
 
-/// A type of registrations, for handlers of a trait, and what the kernel calls.
+/// Defines a type of registrations, given the trait of its handlers and the functions that the kernel calls.
 macro_rules! registration {
     ($registration:ident, $handler:ident, $hard:ident, $threaded:expr) => {
         /// # Invariants
@@ -95,7 +95,7 @@ macro_rules! registration {
         impl<'a, T: $handler + 'a> $registration<'a, T> {
             /// # Safety
             ///
-            /// It is dropped, not forgotten.
+            /// The registration is dropped, not forgotten.
             pub unsafe fn new(
                 request: IrqRequest<'a>,
                 flags: Flags,
@@ -108,8 +108,8 @@ macro_rules! registration {
                     request,
                     _pin: PhantomPinned,
                     _: {
-                        // SAFETY: The callbacks are for this type, all that they use is there, and
-                        // the interrupt is freed when this is dropped.
+                        // SAFETY: The callbacks are for this type, all that they use is in place, and the
+                        // interrupt is freed when this is dropped.
                         to_result(unsafe {
                             bindings::request_threaded_irq(
                                 request.irq,

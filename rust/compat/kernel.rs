@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The kernel crate of Linux 7.2 with the face of 7.3's, as far as it is used here. On 7.2 the core and
-//! drivers are told that this is the kernel crate (see Kbuild), so none of them asks for a version; on later
-//! kernels it is not compiled. What each item is for is said in 7.3's own documentation.
+//! The kernel crate of Linux 7.2 with the interface of 7.3's, as far as it is used here. On 7.2 this is
+//! presented to the core and drivers as the kernel crate (see Kbuild), so none of them checks the version; on
+//! later kernels it is not compiled. 7.3's own documentation says what each item is for.
 
 #![allow(missing_docs)]
 
@@ -29,7 +29,7 @@ pub mod bindings {
     }
 }
 
-/// Parameters are given out by value.
+/// Parameters are returned by value.
 pub mod module_param {
     use core::ffi::c_void;
     pub use kernel::module_param::*;
@@ -65,12 +65,12 @@ pub mod error {
         pub use kernel::error::code::*;
         use kernel::error::Error;
 
-        // No constant can be made of a number otherwise.
+        // A constant cannot be made from a number otherwise.
         pub const EDEADLK: Error = {
-            // SAFETY: It is one number.
+            // SAFETY: An `Error` is one number.
             let known: i32 = unsafe { transmute(EINVAL) };
             assert!(known == -22);
-            // SAFETY: As above, and of this kind, as that one is.
+            // SAFETY: As above; it is a negative error number, as that one is.
             unsafe { transmute(-(kernel::bindings::EDEADLK as i32)) }
         };
     }
@@ -128,7 +128,7 @@ pub mod interrupt {
     }
 }
 
-/// Does not ask for the name of the table that user space reads.
+/// Takes no name for the table that user space reads.
 #[macro_export]
 macro_rules! pci_device_table {
     ($table:ident, $info:ty, $entries:expr) => {

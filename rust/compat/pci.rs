@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Interrupt vectors belong to whoever allocates them, and a driver may be bound without an entry in its table.
+//! Interrupt vectors belong to the code that allocates them, and a driver may be bound without an entry in
+//! its table.
 
 use crate::irq::IrqRequest;
 use core::{marker::PhantomData, ops::Deref};
@@ -38,7 +39,7 @@ impl IrqTypes {
 
 /// # Invariants
 ///
-/// The device has vectors, which are this one's.
+/// The device has vectors, which belong to this.
 pub struct IrqVectorRegistration<'a>(&'a Device<Bound>);
 
 pub struct IrqVector<'a>(IrqRequest<'a>);
@@ -54,7 +55,7 @@ impl IrqVectorRegistration<'_> {
         // SAFETY: By the type invariant.
         let irq = unsafe { bindings::pci_irq_vector(self.0.as_raw(), index.try_into()?) };
         to_result(irq)?;
-        // SAFETY: It is this device's, which is bound.
+        // SAFETY: It is an interrupt of this device, which is bound.
         Ok(IrqVector(unsafe { IrqRequest::new(irq as u32) }))
     }
 }
@@ -71,12 +72,12 @@ pub struct Device<C: DeviceContext>(old::Device<C>);
 
 impl<C: DeviceContext> Device<C> {
     fn new(device: &old::Device<C>) -> &Self {
-        // SAFETY: It is transparent.
+        // SAFETY: The type is transparent.
         unsafe { &*core::ptr::from_ref(device).cast() }
     }
 
     fn as_raw(&self) -> *mut bindings::pci_dev {
-        // Both are transparent.
+        // Both types are transparent.
         core::ptr::from_ref(self).cast_mut().cast()
     }
 }
@@ -143,7 +144,7 @@ pub trait Driver {
     fn unbind<'bound>(_dev: &'bound Device<Core<'_>>, _this: Pin<&Self::Data<'bound>>) {}
 }
 
-/// Makes a driver of now one of then.
+/// Makes a driver for 7.3's crate one for 7.2's.
 pub struct Bridge<T>(PhantomData<T>);
 
 pub type Adapter<T> = old::Adapter<Bridge<T>>;

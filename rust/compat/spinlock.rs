@@ -15,11 +15,11 @@ pub type SpinLockIrq<T> = Lock<T, SpinLockIrqBackend>;
 pub struct SpinLockIrqBackend;
 
 fn raw(lock: *mut bindings::spinlock_t) -> *mut bindings::raw_spinlock_t {
-    // PREEMPT_RT's spinlock is none.
+    // PREEMPT_RT's spinlock is not a raw one.
     lock.cast()
 }
 
-// SAFETY: It is the kernel's spinlock, and nobody else gets at it while it is held.
+// SAFETY: It is the kernel's spinlock, and no other context gets it while it is held.
 unsafe impl Backend for SpinLockIrqBackend {
     type State = bindings::spinlock_t;
     type GuardState = c_ulong;
@@ -55,16 +55,16 @@ unsafe impl Backend for SpinLockIrqBackend {
     }
 }
 
-/// In scope by the prelude.
+/// In scope through the prelude.
 pub trait LockWith<T> {
-    /// Takes it where interrupts are off already.
+    /// Takes the lock where interrupts are off already.
     fn lock_with(&self, off: &LocalInterruptDisabled) -> Guard<'_, T, SpinLockBackend>;
 }
 
 impl<T> LockWith<T> for SpinLockIrq<T> {
     #[inline]
     fn lock_with(&self, _: &LocalInterruptDisabled) -> Guard<'_, T, SpinLockBackend> {
-        // SAFETY: The type is laid out by its state, which is the same.
+        // SAFETY: The layout of the type is determined by its state, which is the same.
         unsafe { &*ptr::from_ref(self).cast::<Lock<T, SpinLockBackend>>() }.lock()
     }
 }

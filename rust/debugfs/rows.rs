@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is shown of each thing, in the order of the tables' columns.
+//! What is shown in each row, in the order of the tables' columns.
 
 use super::{
     table::{Field, Row, Value},
@@ -42,14 +42,14 @@ impl Row for Stats {
 }
 
 impl Stats {
-    /// Of the latency, and of the waits.
+    /// The summaries of the latency, and of the waits.
     fn times(&self) -> [Summary; 2] {
         let times = self.timer.times().map(Times::summaries);
         times.unwrap_or_default()
     }
 }
 
-/// Which interrupt it is.
+/// The fields that say which interrupt it is.
 fn identity(stats: &Stats, field: &mut Field<'_>) -> fmt::Result {
     field("irq", Number(stats.irq.into()))?;
     field("name", Value::Name(Some(text(stats.name))))?;
@@ -88,7 +88,7 @@ fn summary(names: &[&str; 7], s: &Summary, field: &mut Field<'_>) -> fmt::Result
     pairs.try_for_each(|(name, value)| field(name, Number(value)))
 }
 
-/// How long it took for the interrupts of one kind to be done, or for handlers to go on.
+/// How long it took for the interrupts of one kind to be done, or for handlers to continue.
 pub(super) struct Took<'a> {
     pub(super) stats: &'a Stats,
     pub(super) kind: &'a str,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rows of named fields, as an aligned table or as JSON, an object a line.
+//! Rows of named fields, as an aligned table or as JSON, one object per line.
 
 use core::fmt::Write;
 use kernel::fmt;
@@ -9,7 +9,7 @@ use kernel::fmt;
 #[derive(Clone, Copy)]
 pub(super) enum Value<'a> {
     Number(u64),
-    /// A word out of few.
+    /// One of a few words.
     Word(&'a str),
     /// A name, or none.
     Name(Option<&'a str>),
@@ -26,8 +26,8 @@ impl Value<'_> {
     }
 }
 
-/// Names to the left, numbers to the right. A field is never empty and has no white space in it, so that
-/// columns can be counted.
+/// Names are aligned to the left, numbers to the right. A field is never empty and has no white space in it,
+/// so that columns can be counted.
 impl core::fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
@@ -48,7 +48,7 @@ impl core::fmt::Display for Value<'_> {
 /// Takes a field and its name.
 pub(super) type Field<'a> = dyn FnMut(&str, Value<'_>) -> fmt::Result + 'a;
 
-/// A row of a table: the same fields for all.
+/// A row of a table: all rows have the same fields.
 pub(super) trait Row {
     fn fields(&self, field: &mut Field<'_>) -> fmt::Result;
 }
@@ -73,7 +73,7 @@ impl<'a, 'b> Table<'a, 'b> {
         writeln!(self.f)
     }
 
-    /// Shows something in the column that is for such values.
+    /// Shows `shown` in the column for values like `value`.
     fn cell(&mut self, heading: &str, value: Value<'_>, shown: Value<'_>) -> fmt::Result {
         let width = heading.len().max(value.width());
         match value {
@@ -83,7 +83,7 @@ impl<'a, 'b> Table<'a, 'b> {
     }
 }
 
-/// Prints one row, a field a line.
+/// Prints one row, one field per line.
 pub(super) fn list(f: &mut fmt::Formatter<'_>, row: &dyn Row) -> fmt::Result {
     row.fields(&mut |name, value| writeln!(f, "{name:<20} {value}"))
 }

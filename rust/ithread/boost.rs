@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Boosts: an ithread runs at a higher priority while a continuation that is its to run has a lock that somebody of
-//! that priority waits for.
+//! Boosts: an ithread runs at a higher priority while a continuation that it is to run owns a lock that has a
+//! waiter of that priority.
 //!
-//! All of it is the [dispatcher](crate::sync)'s: in each of its passes it raises the priorities of those for which
-//! it finds such a continuation, and at the end lowers those of whom it has found none any more. (An ithread that
-//! lowered its own might not get any further.) Whoever has run a continuation of a boosted ithread calls for the next
-//! pass.
+//! All of it is done by the [dispatcher](crate::sync): in each of its passes it raises the priorities of the
+//! ithreads for which it finds such a continuation, and at the end lowers those for which it no longer finds
+//! any. (An ithread that lowered its own priority might not get any further.) The context that has run a
+//! continuation of a boosted ithread calls for the next pass.
 
 use super::{cpu, Work};
 use crate::{
@@ -19,16 +19,16 @@ use crate::{
 use kernel::{prelude::*, sync::global_lock};
 
 global_lock! {
-    /// There are some.
+    /// There are boosted ithreads.
     // SAFETY: Initialised in `Ithreads::new`, before the first registration.
     pub(super) unsafe(uninit) static BOOSTED: Mutex<bool> = false;
 }
 
 /// How an ithread is boosted.
 pub(super) struct Boosted {
-    /// To which `SCHED_FIFO` priority: 0 if it is not, `NEVER` if it is about to end.
+    /// To which `SCHED_FIFO` priority it is boosted: 0 if it is not, `NEVER` if it is about to end.
     fifo: AtomicU32,
-    /// What this pass has found that it needs. The dispatcher's own.
+    /// What this pass has found that the ithread needs. Touched by the dispatcher alone.
     need: Cell<u32>,
 }
 
@@ -43,7 +43,7 @@ impl Boosted {
     }
 
     fn set(&self, fifo: u32) {
-        // Not of one that is about to end.
+        // Not that of an ithread that is about to end.
         let _ = self
             .fifo
             .fetch_update(Relaxed, Relaxed, |old| (old != NEVER).then_some(fifo));
@@ -53,7 +53,7 @@ impl Boosted {
         !matches!(self.fifo.load(Relaxed), 0 | NEVER)
     }
 
-    /// Its ithreads have ended.
+    /// The ithread has ended.
     pub(super) fn reset(&self) {
         self.fifo.store(0, Relaxed);
     }
@@ -66,8 +66,8 @@ pub(crate) struct Boost {
 }
 
 impl Boost {
-    /// The ithread of the continuation needs this priority. `None` if it has it. The dispatcher; it keeps the
-    /// continuation from releasing the lock.
+    /// The ithread of the continuation needs this priority. `None` if it has it. Called by the dispatcher,
+    /// which keeps the continuation from releasing the lock.
     pub(crate) fn new(head: &Head, fifo: u32) -> Option<Self> {
         let (home, ipl) = (head.home(), head.ipl());
         let boosted = &cpu(home).work[ipl].boosted;
@@ -88,8 +88,8 @@ impl Boost {
         cpu(self.home).work[self.ipl].set_priority(self.ipl);
     }
 
-    /// The dispatcher has looked at all locks. If that was all that there is to know, whoever is boosted needs no more
-    /// than it has found. Thread, may sleep.
+    /// The dispatcher has looked at all locks. If that was all that there is to know, boosted ithreads need
+    /// no more than it has found. Thread, may sleep.
     pub(crate) fn end_pass(is_all_known: bool) {
         let mut any = BOOSTED.lock();
         if !*any {
@@ -108,11 +108,11 @@ impl Boost {
         }
     }
 
-    /// A continuation has been run that is of the ithread of `ipl` on the CPU `id`. Any context.
+    /// A continuation of the ithread of `ipl` on the CPU `id` has been run. Any context.
     ///
-    /// Whoever boosts does it with the turnstile of the lock locked, while the lock's word says that
-    /// somebody waits. The handler has released it since: with the turnstile locked, or by the word as it
-    /// was afterwards. So the boost is seen.
+    /// The dispatcher boosts with the lock's turnstile locked, while the lock's word says that there are
+    /// waiters. The handler has released the lock since: with the turnstile locked, or by the word as it was
+    /// afterwards. So the boost is seen.
     #[inline(always)]
     pub(super) fn has_run(id: u32, ipl: usize) {
         fence(Acquire);
@@ -121,8 +121,8 @@ impl Boost {
         }
     }
 
-    /// The ithreads of `ipl` are about to end. Nothing of it is unfinished, but the dispatcher, which has seen
-    /// something, may be on its way to `perform`.
+    /// The ithreads of `ipl` are about to end. Nothing of that IPL is unfinished, but the dispatcher, which
+    /// has seen something, may be on its way to `perform`.
     pub(super) fn forget(ipl: usize) {
         let _boosted = BOOSTED.lock();
         for id in 0..kernel::cpu::nr_cpu_ids() {
@@ -137,7 +137,8 @@ fn own(ipl: usize) -> u32 {
 }
 
 impl Work {
-    /// Lets the thread, if there is one, have the priority that it is boosted to, or its own. With `BOOSTED` held.
+    /// Gives the thread, if there is one, the priority that it is boosted to, or its own. With `BOOSTED`
+    /// held.
     fn set_priority(&self, ipl: usize) {
         let (thread, fifo) = (self.thread.load(Relaxed), self.boosted.fifo.load(Relaxed));
         if !thread.is_null() && fifo != NEVER {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! When there are ithreads: the kernel's per-CPU hotplug threads (smpboot), made when the first handler
-//! of an IPL is registered, gone with the last.
+//! When ithreads exist: they are the kernel's per-CPU hotplug threads (smpboot), made when the first handler
+//! of an IPL is registered, and gone with the last.
 
 use super::{cpu, park, run, setup, should_run, unpark, Boost, Thread, Work};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 use core::{cell::UnsafeCell, convert::Infallible, ptr};
 use kernel::{prelude::*, sync::global_lock};
 
-/// The description of one IPL's threads, which smpboot keeps in a list while they are there.
+/// The description of one IPL's threads, which smpboot keeps in a list while they exist.
 struct Threads(UnsafeCell<bindings::smp_hotplug_thread>);
 
 // SAFETY: Touched by smpboot, under its lock, and by `Users`, under `USERS`.
@@ -20,7 +20,7 @@ unsafe impl Sync for Threads {}
 
 impl Threads {
     const fn new<const IPL: usize>(name: &'static CStr) -> Self {
-        // SAFETY: Pointers, a list head and a flag, for all of which zero is a value.
+        // SAFETY: Pointers, a list head and a flag, for all of which zero is valid.
         let mut threads: bindings::smp_hotplug_thread = unsafe { core::mem::zeroed() };
         threads.thread_should_run = Some(should_run::<IPL>);
         threads.thread_fn = Some(run::<IPL>);
@@ -51,9 +51,9 @@ global_lock! {
     pub(super) unsafe(uninit) static USERS: Mutex<[u32; Ipl::COUNT]> = [0; Ipl::COUNT];
 }
 
-/// The IPLs whose ithreads a registration uses: a bit for each. They are there for as long.
+/// The IPLs whose ithreads a registration uses: a bit for each. The ithreads exist for as long.
 ///
-/// More than one only while the handler was unfinished when its IPL was changed last.
+/// More than one only if the handler was unfinished when its IPL was last changed.
 pub(crate) struct Users(AtomicU32);
 
 impl Users {
@@ -61,7 +61,8 @@ impl Users {
         Self(AtomicU32::new(0))
     }
 
-    /// Uses `ipl` from now on; no other one, if `change` says so. It is called with the threads there.
+    /// Uses `ipl` from now on, and no other one if `change` says so. `change` is called while the threads
+    /// exist.
     ///
     /// Thread, may sleep. Fails with the kernel's error if a thread cannot be made, and changes nothing.
     pub(crate) fn change(&self, ipl: Ipl, change: impl FnOnce() -> bool) -> Result {
@@ -77,7 +78,7 @@ impl Users {
         Ok(())
     }
 
-    /// Uses none any more. Thread, may sleep. Nothing of the registration is unfinished.
+    /// Uses no ithreads any more. Thread, may sleep. Nothing of the registration is unfinished.
     pub(crate) fn none(&self) {
         end_all(&mut USERS.lock(), self.0.swap(0, Relaxed));
     }
@@ -86,7 +87,7 @@ impl Users {
 fn begin(users: &mut [u32; Ipl::COUNT], index: usize) -> Result {
     if users[index] == 0 {
         let threads = THREADS[index].0.get();
-        // SAFETY: Nobody else has the description: it is in use from here on.
+        // SAFETY: Nothing else uses the description: it is in use from here on.
         let ret = unsafe {
             (*threads).store = bindings::lazyirq_ithread_store(index as u32);
             bindings::smpboot_register_percpu_thread(threads)
@@ -94,7 +95,7 @@ fn begin(users: &mut [u32; Ipl::COUNT], index: usize) -> Result {
         if ret != 0 {
             pr_err!("no interrupt threads for IPL {index}: error {ret}\n");
         }
-        // SAFETY: `is_known` and `none_left` are called as they have to be.
+        // SAFETY: `is_known` and `none_left` are called as they require.
         unsafe {
             match ret {
                 0 => bindings::lazyirq_await_each_cpu(Some(is_known), index as u32),
@@ -113,10 +114,10 @@ fn end_all(users: &mut [u32; Ipl::COUNT], levels: u32) {
         users[index] -= 1;
         if users[index] == 0 {
             Boost::forget(index);
-            // SAFETY: It was registered by the first user, and no continuation needs it any more.
-            // `none_left` is called as it has to be.
+            // SAFETY: It was registered by the first user, and no continuation needs it any more. `none_left`
+            // is called as it requires.
             unsafe {
-                // They have to run once more, whoever keeps their CPU busy.
+                // They must run once more, whatever keeps their CPU busy.
                 bindings::lazyirq_ithreads_fifo(index as u32, bindings::LAZYIRQ_HIGHEST_FIFO);
                 bindings::smpboot_unregister_percpu_thread(THREADS[index].0.get());
                 bindings::lazyirq_on_each_cpu(Some(none_left), index as u32);
@@ -136,7 +137,7 @@ pub(crate) struct Ithread {
     pub(crate) most: u32,
 }
 
-/// Calls `f` for each that there is. They do not end meanwhile. Thread, may sleep.
+/// Calls `f` for each ithread that exists. They do not end meanwhile. Thread, may sleep.
 fn each_work<E>(mut f: impl FnMut(u32, usize, &Work, Thread) -> Result<(), E>) -> Result<(), E> {
     let _users = USERS.lock();
     for id in 0..kernel::cpu::nr_cpu_ids() {
@@ -151,7 +152,7 @@ fn each_work<E>(mut f: impl FnMut(u32, usize, &Work, Thread) -> Result<(), E>) -
     Ok(())
 }
 
-/// Calls `show` for each that there is. Thread, may sleep.
+/// Calls `show` for each ithread that exists. Thread, may sleep.
 pub(crate) fn each<E>(mut show: impl FnMut(&Ithread) -> Result<(), E>) -> Result<(), E> {
     each_work(|cpu, ipl, work, thread| {
         let resumed = work.resumed.get();
@@ -168,7 +169,7 @@ pub(crate) fn each<E>(mut show: impl FnMut(&Ithread) -> Result<(), E>) -> Result
     })
 }
 
-/// What is counted begins anew. Thread, may sleep.
+/// Resets what is counted. Thread, may sleep.
 pub(crate) fn reset() {
     let reset = |_, _, work: &Work, thread: Thread| {
         work.resumed.reset();
@@ -179,7 +180,7 @@ pub(crate) fn reset() {
     let _ = each_work(reset);
 }
 
-/// Is the ithread there, and can it be given work?
+/// Does the ithread exist, and can it be given work?
 ///
 /// A CPU that goes offline before its ithread has run for the first time does not call `park`: so
 /// nothing may be in its queue by then.
@@ -191,7 +192,7 @@ unsafe extern "C" fn is_known(id: u32, ipl: u32) -> bool {
     !cpu(id).work[ipl as usize].thread.load(Relaxed).is_null()
 }
 
-/// Nothing of this IPL is left on the CPU. What others have taken over may still have counted.
+/// Nothing of this IPL is left on the CPU. What other CPUs have taken over may still be counted.
 ///
 /// # Safety
 ///
@@ -207,7 +208,7 @@ unsafe extern "C" fn none_left(id: u32, ipl: u32) {
     // SAFETY: Its ithread has ended.
     unsafe { work.runnable.open() };
     let moved = work.moved.swap(0, Acquire);
-    // SAFETY: By the requirement nobody else is at it.
+    // SAFETY: By the requirement, nothing else accesses it.
     unsafe {
         let level = (*cpu(id).unfinished.get()).remove(ipl as usize, moved);
         bindings::lazyirq_set_level_of(id, level);

@@ -2,10 +2,10 @@
 
 //! How many continuations are unfinished, on each CPU, by IPL.
 //!
-//! The highest of these levels is what the lazy path compares with (`lazyirq_level`, a per-CPU
-//! variable). Only the CPU itself touches its counts, with interrupts off: they need no lock. Who
-//! takes over or finishes a continuation of another CPU's adds to `moved` there, and that CPU looks at
-//! it in its ithread, or when an interrupt is about to be held for nothing else.
+//! The highest of these levels is what the lazy path compares with (`lazyirq_level`, a per-CPU variable).
+//! Only the CPU itself touches its counts, with interrupts off: they need no lock. A context that takes over
+//! or finishes a continuation of another CPU adds to `moved` there, and that CPU looks at it in its ithread,
+//! or when an interrupt is about to be held for nothing else.
 
 use super::{cpu, Boost};
 use crate::{
@@ -30,7 +30,7 @@ impl Unfinished {
         levels: 0,
     };
 
-    // Neither can overflow: there are not so many handlers, and each is counted once.
+    // Neither can overflow: there are not that many handlers, and each is counted once.
     fn add(&mut self, ipl: usize) -> i32 {
         self.counts[ipl] = self.counts[ipl].wrapping_add(1);
         self.levels |= 1 << ipl;
@@ -57,32 +57,32 @@ impl Unfinished {
 ///
 /// `id` is this CPU, and interrupts are off.
 pub(crate) unsafe fn unfinished(id: u32, ipl: usize) {
-    // SAFETY: By the requirement nobody else is at it.
+    // SAFETY: By the requirement, nothing else accesses it.
     let level = unsafe { (*cpu(id).unfinished.get()).add(ipl) };
     percpu::set_level(level);
 }
 
-/// One continuation less is unfinished on `id`.
+/// One fewer continuation is unfinished on `id`.
 ///
 /// # Safety
 ///
 /// As for `unfinished`.
 unsafe fn finished(id: u32, ipl: usize) {
-    // SAFETY: By the requirement nobody else is at it.
+    // SAFETY: By the requirement, nothing else accesses it.
     let level = unsafe { (*cpu(id).unfinished.get()).remove(ipl, 1) };
     percpu::set_level(level);
 }
 
-/// Interrupts are off until it is dropped.
+/// Interrupts are off until this is dropped.
 pub(crate) struct InterruptsOff(NotThreadSafe);
 
 impl InterruptsOff {
     /// # Safety
     ///
-    /// The caller is a thread, which has them on.
+    /// The caller is a thread that has interrupts on.
     #[inline(always)]
     pub(crate) unsafe fn new() -> Self {
-        // SAFETY: By the requirement; they are on again when it is dropped.
+        // SAFETY: By the requirement; they are on again when the result is dropped.
         unsafe { bindings::lazyirq_irq_off() };
         Self(NotThreadSafe)
     }
@@ -96,7 +96,7 @@ impl Drop for InterruptsOff {
     }
 }
 
-/// One continuation less is unfinished on `home`.
+/// One fewer continuation is unfinished on `home`.
 ///
 /// # Safety
 ///
@@ -107,12 +107,12 @@ pub(crate) unsafe fn finished_for(id: u32, home: u32, ipl: usize) {
         // SAFETY: By the requirement.
         unsafe { finished(id, ipl) };
     } else {
-        // That CPU's count is its own to change. It sees to that when an interrupt asks.
+        // Only that CPU may change its count. It does so when an interrupt asks.
         cpu(home).work[ipl].moved.fetch_add(1, Release);
     }
 }
 
-/// Is there but one unfinished continuation of `ipl` on this CPU, and none above?
+/// Is there only one unfinished continuation of `ipl` on this CPU, and none above?
 ///
 /// # Safety
 ///
@@ -124,7 +124,8 @@ pub(crate) unsafe fn is_alone(id: u32, ipl: usize) -> bool {
     percpu::level() == ipl as i32 && count == 1
 }
 
-/// A thread that is no ithread runs a continuation: until the end of this it counts on the thread's CPU.
+/// A thread that is not an ithread runs a continuation: until `end`, the continuation counts on the thread's
+/// CPU.
 pub(crate) struct Lending {
     id: u32,
     home: u32,
@@ -134,7 +135,7 @@ pub(crate) struct Lending {
 impl Lending {
     /// # Safety
     ///
-    /// The caller is a thread that stays on the CPU `id`, and has the continuation.
+    /// The caller is a thread that stays on the CPU `id`, and owns the continuation.
     #[inline(always)]
     pub(crate) unsafe fn new(id: u32, head: &Head) -> Self {
         let (home, ipl) = (head.home(), head.ipl());
@@ -148,7 +149,7 @@ impl Lending {
         Self { id, home, ipl }
     }
 
-    /// By the same thread, when that has run it.
+    /// Called by the same thread, when it has run the continuation.
     #[inline(always)]
     pub(crate) fn end(self) {
         let Self { id, home, ipl } = self;
@@ -163,7 +164,7 @@ impl Lending {
     }
 }
 
-/// What others have finished does not count on this CPU any more. Hard IRQ.
+/// Stops counting on this CPU what other CPUs have finished. Hard IRQ.
 #[cold]
 pub(crate) fn forget_all_moved() {
     // SAFETY: Any context.
@@ -176,7 +177,7 @@ pub(crate) fn forget_all_moved() {
     }
 }
 
-/// The continuations that others have taken over, or finished, do not count here any more.
+/// Stops counting here the continuations that other CPUs have taken over, or finished.
 ///
 /// # Safety
 ///
@@ -184,7 +185,7 @@ pub(crate) fn forget_all_moved() {
 #[cold]
 pub(super) unsafe fn forget_moved(id: u32, ipl: usize) {
     let moved = cpu(id).work[ipl].moved.swap(0, Acquire);
-    // SAFETY: By the requirement nobody else is at it.
+    // SAFETY: By the requirement, nothing else accesses it.
     let level = unsafe { (*cpu(id).unfinished.get()).remove(ipl, moved) };
     percpu::set_level(level);
 }

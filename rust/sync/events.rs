@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What can be [watched](crate::observe) of a lock: who waits for it, to whom it goes, and how long that
-//! takes. And what is counted of it, for whoever looks.
+//! What can be [watched](crate::observe) of a lock: what waits for it, to whom it goes, and how long that
+//! takes. And what is counted of it in any case.
 
 pub(super) use crate::observe::observed;
 use crate::{
@@ -17,14 +17,14 @@ use crate::{
 };
 use kernel::prelude::*;
 
-/// What is counted of a lock beside its turnstile's work. Under the turnstile's lock.
+/// What is counted of a lock beside its turnstile's work. Protected by the turnstile's lock.
 #[derive(Clone, Copy)]
 pub(super) struct Tally {
-    /// Threads that have waited for it.
+    /// Threads that have waited for the lock.
     pub(super) threads: u64,
-    /// Handlers that have.
+    /// Handlers that have waited for it.
     pub(super) handlers: u64,
-    /// How often it went from one to the next.
+    /// How often it was handed over.
     pub(super) handed_over: u64,
     /// How often its owner was lent a priority.
     pub(super) lent: u64,
@@ -41,7 +41,7 @@ impl Tally {
         longest: 0,
     };
 
-    /// One more waits. Neither overflows, in centuries.
+    /// There is one more waiter. Neither count overflows within centuries.
     #[inline]
     pub(super) fn waits(&mut self, waiter: &Waiter) {
         let count = match waiter.handler() {
@@ -51,15 +51,15 @@ impl Tally {
         *count = count.wrapping_add(1);
     }
 
-    /// The lock goes to one more.
+    /// The lock goes to one more waiter.
     #[inline]
     pub(super) fn goes_on(&mut self) {
         self.handed_over = self.handed_over.wrapping_add(1);
     }
 }
 
-/// One who owns a lock or waits for it, for the tracepoints: a thread with its pid, or a handler with
-/// its interrupt's number.
+/// A lock's owner or waiter, for the tracepoints: a thread with its pid, or a handler with its
+/// interrupt's number.
 ///
 /// # Safety
 ///
@@ -73,7 +73,7 @@ pub(super) unsafe fn who(owner: Owner) -> (u32, u32) {
     }
 }
 
-/// Somebody has taken it.
+/// The lock has been taken.
 #[cold]
 pub(super) fn is_taken(lock: &RawLock) {
     if measuring() {
@@ -116,7 +116,7 @@ pub(super) fn hands_over(lock: &RawLock, turnstile: &mut Turnstile, count: usize
     turnstile.tally.longest = longest.max(turnstile.tally.longest);
 }
 
-/// A handler has got the lock for which it waited, and goes on. Whoever runs it.
+/// A handler has got the lock that it waited for, and goes on. Called in the context that runs it.
 #[cold]
 pub(super) fn has_waited(head: &Head, waiter: &Option<Waiter>) {
     if let Some(waiter) = waiter.as_ref().filter(|_| measuring()) {
@@ -134,7 +134,7 @@ pub(super) fn lends(lock: &RawLock, owner: Owner, priority: u32) {
     unsafe { bindings::lazyirq_trace_lend(lock.name.as_char_ptr(), to, id, priority) };
 }
 
-/// A handler has waited for the lock for that long, and it is reported. The turnstile's lock is held.
+/// A handler has waited for the lock for `ms`, which is being reported. The turnstile's lock is held.
 #[cold]
 pub(super) fn stalls(head: &Head, lock: &RawLock, ms: u64) {
     let (irq, name) = named(head);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The locks that somebody has ever waited for: those whose counts are of interest.
+//! The locks that have ever been waited for: those whose counts are of interest.
 //!
-//! A lock is added when it gets its first waiter, and taken out when it is dropped, or when the module goes
-//! that its name is in. Locks are held in this order: the list's, one turnstile's.
+//! A lock is added when it gets its first waiter, and removed when it is dropped, or when the module that
+//! its name is in goes away. Lock order: the list's, one turnstile's.
 
 use crate::{
     primitive::{RawSpinLock, Relaxed},
@@ -20,7 +20,7 @@ use kernel::{prelude::*, sync::rcu};
 static ADDED: Added<KNOWN> = Added::new();
 static LIST: RawSpinLock<List<KNOWN>> = RawSpinLock::new(List::new(), 1);
 
-/// The lock has got a waiter. With its turnstile's lock held.
+/// The lock has got a waiter. Called with its turnstile's lock held.
 #[cold]
 pub(super) fn learn(lock: &RawLock, turnstile: &mut Turnstile) {
     if !turnstile.known {
@@ -36,14 +36,14 @@ pub(super) fn forget(lock: &RawLock) {
     }
     let list = LIST.lock();
     list.collect(&ADDED);
-    // Not if the module has gone that its name was in.
+    // Not if the module that its name was in has gone.
     if lock.turnstile.lock().known {
         list.remove(lock);
     }
 }
 
-/// A module is going, and with it its static locks, and the names of those that it has forgotten to drop:
-/// those for whose name `goes` says so.
+/// A module is going away, and with it its static locks, and the names of locks that it has forgotten to
+/// drop: those for whose names `goes` returns true.
 pub(super) fn forget_module(goes: impl Fn(*const c_char) -> bool) {
     let list = LIST.lock();
     list.collect(&ADDED);
@@ -111,7 +111,7 @@ pub(crate) fn each<E>(show: impl FnMut(&Known) -> Result<(), E>) -> Result<Resul
     Ok(known.iter().rev().try_for_each(show))
 }
 
-/// All counts begin anew.
+/// Resets all counts.
 pub(crate) fn reset() {
     let list = LIST.lock();
     list.collect(&ADDED);

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Priority inheritance: who waits lends its priority to whoever it waits for, in the end.
+//! Priority inheritance: a waiter lends its priority to the owner that it waits for in the end.
 //!
 //! A lock whose waiters have not moved from one [look](super::watch) to the next is the dispatcher's
-//! work: a thread above all ithreads that follows the chain (the owner of the lock may itself wait for
-//! a lock) to whoever does not wait for a lock of lazyirq's, and
+//! work. This is a thread above all ithreads. It follows the chain (the owner of the lock may itself wait
+//! for a lock) to the owner that does not wait for a lazyirq lock, and
 //!
 //! - if that is a thread, has a [lender](super::lender) lend it the priority, which the thread
 //!   repays when it releases the lock;
 //! - if that is a handler, raises the priority of the ithread that runs it, until it has released the lock;
-//! - if the chain leads back to itself, tells one of those in it that it waits in vain.
+//! - if the chain leads back to itself, tells one of the owners in it that it waits in vain.
 //!
-//! A loan that is repaid calls for the dispatcher at once.
+//! Repaying a loan calls for the dispatcher at once.
 
 use crate::{
     bindings,
@@ -32,22 +32,22 @@ use kernel::{prelude::*, sync::rcu};
 
 pub(super) use crate::sync::lender::Loan;
 
-/// How many locks a chain may have. A longer one lends nothing, and a longer cycle is not found.
+/// The maximum number of locks in a chain. A longer one lends nothing, and a longer cycle is not found.
 const CHAIN: usize = 8;
 
 /// Calls for the dispatcher. Any context.
 pub(crate) fn dispatch() {
-    // SAFETY: Any context; the dispatcher is there while the module is.
+    // SAFETY: Any context; the dispatcher exists while the module does.
     unsafe { bindings::lazyirq_dispatch() };
 }
 
-/// The dispatcher. Thread.
+/// The dispatcher's work. Thread.
 #[no_mangle]
 extern "C" fn lazyirq_dispatched() {
     WATCHED.lock().begin_pass();
     let mut again = false;
     loop {
-        // One lock at a time: interrupts are off meanwhile.
+        // One lock at a time, as interrupts are off meanwhile.
         let Some(verdict) = WATCHED.lock().next_verdict() else {
             break;
         };
@@ -57,16 +57,16 @@ extern "C" fn lazyirq_dispatched() {
             Verdict::Act(action) => action.perform(),
         }
     }
-    // Whoever is boosted remains so until it is known whether it has to be.
+    // A boosted ithread remains so until it is known whether it must be.
     ithread::Boost::end_pass(!again);
     if again {
         look_again();
     }
-    // Without a delay the timer may not have looked.
+    // With a delay of 0 the timer may not have looked.
     stall::expect();
 }
 
-/// A lender has nothing to do any more, or is new.
+/// A lender has become idle, or is new.
 pub(super) fn lender_is_idle(lender: &'static Lender) {
     let watched = WATCHED.lock();
     lender.next_idle.set(watched.idle.replace(Some(lender)));
@@ -83,7 +83,7 @@ enum Action {
 }
 
 impl Action {
-    /// What the list's lock is in the way of. Thread.
+    /// Does what cannot be done under the list's lock. Thread.
     fn perform(self) {
         match self {
             Self::Lend(loan) => loan.begin(),
@@ -95,7 +95,7 @@ impl Action {
 }
 
 impl Watched {
-    /// Of the next lock in this pass.
+    /// The verdict on the next lock in this pass.
     fn next_verdict(&mut self) -> Option<Verdict> {
         let (lock, need) = self.next_in_pass()?;
         // SAFETY: It is in the list, whose lock is held.
@@ -107,7 +107,7 @@ impl Watched {
         Some(verdict)
     }
 
-    /// What is to be done for those who wait for `lock`?
+    /// What is to be done for the waiters of `lock`?
     fn settle(&self, lock: &RawLock, need: u32) -> Verdict {
         let mut chain = Chain::new();
         match self.follow(lock, &mut chain) {
@@ -118,8 +118,8 @@ impl Watched {
             },
             End::Owner(..) => Verdict::Settled,
             End::Cycle(start) => {
-                // All of it at one time, or only a bit now and a bit then? If nothing has changed
-                // between the two looks, it was all there in between.
+                // Did all of it exist at one time, or only parts at different times? If nothing has
+                // changed between the two looks, all of it existed in between.
                 let mut second = Chain::new();
                 // SAFETY: By the type invariant.
                 let begin = unsafe { &*chain.links[start].lock };
@@ -135,9 +135,9 @@ impl Watched {
         }
     }
 
-    /// Follows the chain from the owner of `lock` to the lock that it waits for, and on. Who waits on the way does
-    /// it in the place of the first of those who depend on it. When such a wait ends, the chain is another, and the
-    /// dispatcher is called.
+    /// Follows the chain from the owner of `lock` to the lock that it waits for, and on. Each waiter on the way is
+    /// moved up to the place of the first of the waiters that depend on it. When such a wait ends, the chain is a
+    /// different one, and the dispatcher is called.
     fn follow(&self, lock: &RawLock, chain: &mut Chain) -> End {
         let mut lock = lock;
         let mut order = 0;
@@ -170,7 +170,7 @@ impl Watched {
         End::Nobody
     }
 
-    /// The lock that `owner` waits for, and how. It does so in this place at least.
+    /// The lock that `owner` waits for, and how. The waiter is moved up to `order` if it is lower.
     fn wait_of(&self, owner: Owner, order: u32) -> Option<(*const RawLock, *const Waiter, bool)> {
         self.locks().find_map(|lock| {
             let mut turnstile = lock.turnstile.lock();
@@ -185,7 +185,7 @@ impl Watched {
         })
     }
 
-    /// The thread that owns `lock` is lent the priority.
+    /// Lends the priority to the thread that owns `lock`.
     fn lend(&self, lock: *const RawLock, owner: Owner, need: u32) -> Verdict {
         // SAFETY: By the type invariant.
         let lock = unsafe { &*lock };
@@ -194,8 +194,8 @@ impl Watched {
             return Verdict::Later;
         }
         let task = owner.word() as *mut bindings::task_struct;
-        // SAFETY: It owns the lock and has not released it, for which it needs the turnstile's
-        // lock; so it is alive. What it is lent by others it may lose at any time.
+        // SAFETY: It owns the lock and has not released it, which would take the turnstile's
+        // lock; so it is alive. (A priority that others lend it may be lost at any time.)
         let has = fifo_priority(priority_of(unsafe { (*task).normal_prio }));
         if has >= need {
             return Verdict::Settled;
@@ -211,11 +211,11 @@ impl Watched {
         let next = idle.and_then(|lender| lender.next_idle.take());
         self.idle.set(next);
         if next.is_none() {
-            // Beforehand, since making a thread takes others that are not urgent.
+            // In advance, since making a thread depends on others that are not urgent.
             Lenders::one_more();
         }
         let Some(lender) = idle else {
-            // The next that is idle calls for the dispatcher.
+            // The next lender to become idle calls for the dispatcher.
             self.short.set(true);
             return Verdict::Settled;
         };
@@ -227,7 +227,7 @@ impl Watched {
     }
 }
 
-/// The handler that owns `lock` is to run at the priority.
+/// Has the handler that owns `lock` run at the priority.
 fn boost(lock: *const RawLock, owner: Owner, slot: usize, need: u32) -> Verdict {
     // SAFETY: It is in the list, whose lock is held.
     let lock = unsafe { &*lock };
@@ -235,14 +235,14 @@ fn boost(lock: *const RawLock, owner: Owner, slot: usize, need: u32) -> Verdict 
     if turnstile.is_empty() || lock.owner() != Some(owner) {
         return Verdict::Later;
     }
-    // It has not released the lock, for which it needs the turnstile's lock. So it is unfinished, unless it has
+    // It has not released the lock, which would take the turnstile's lock. So it is unfinished, unless it has
     // forgotten its guard.
     let boost = registered::find(slot, |head| match head.continuation.load().phase() {
-        // The latter two are on their way into a wait.
+        // In the latter two the handler is about to wait.
         Phase::Queued | Phase::Running | Phase::Armed | Phase::Notified => {
             Ok(ithread::Boost::new(head, need))
         }
-        // Still in the lazy path, or has just begun to wait.
+        // It is still in the lazy path, or has just begun to wait.
         _ => Err(()),
     });
     match boost {
@@ -259,17 +259,17 @@ fn boost(lock: *const RawLock, owner: Owner, slot: usize, need: u32) -> Verdict 
 enum Verdict {
     Settled,
     Act(Action),
-    /// It is in motion.
+    /// The chain is in motion.
     Later,
 }
 
 /// Where a chain ends.
 enum End {
-    /// With a lock that nobody owns who could be told, or too far away.
+    /// At a lock without a known owner, or too far away.
     Nobody,
-    /// With the owner of this lock, who does not wait for another.
+    /// At the owner of this lock, which does not wait for another.
     Owner(*const RawLock, Owner),
-    /// Not at all: the last lock's owner waits for the one at this place of the chain.
+    /// Nowhere: the last lock's owner waits for the lock at this place in the chain.
     Cycle(usize),
 }
 
@@ -305,19 +305,19 @@ impl Chain {
     }
 }
 
-/// Owners that wait for each other, to be reported.
+/// Owners that wait for each other, for the report.
 struct Cycle {
-    /// Keeps the names: the locks may be gone by then, but not the modules that they were in.
+    /// Keeps the names valid: the locks may be gone by then, but not the modules that they were in.
     _rcu: rcu::Guard,
     names: [Option<&'static CStr>; CHAIN],
-    /// The name of the lock that somebody does not get, and whether that is a thread.
+    /// The name of the lock that a waiter is refused, and whether the waiter is a thread.
     refused: Option<(&'static CStr, bool)>,
 }
 
 impl Cycle {
-    /// Tells one of those who wait for each other that it does so in vain: a thread whose call may
-    /// fail, or else a handler, which is shut down. With the list's lock held. `None` if there is no such one, and that
-    /// was reported.
+    /// Tells one of the owners that wait for each other that it waits in vain: a thread whose call may
+    /// fail, or else a handler, which is shut down. Called with the list's lock held. `None` if there is no such
+    /// owner, and that was reported before.
     fn break_up(cycle: &[ChainLink]) -> Option<Self> {
         let mut this = Self {
             _rcu: rcu::read_lock(),

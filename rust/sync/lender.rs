@@ -3,12 +3,12 @@
 //! Lenders: threads that lend a priority to the owner of a lock, by blocking on an `rt_mutex` for it.
 //!
 //! The kernel's `rt_mutex` passes the priority on to its owner, and through kernel locks from there.
-//! Taking a lock of lazyirq's never touches one. A lender's is made to belong to the lock's owner
+//! Taking a lazyirq lock never touches one. A lender's `rt_mutex` is made to belong to the lock's owner
 //! only when there is something to lend, as the futex code does for its proxy locks; then the lender
 //! blocks on it. The owner repays with `rt_mutex_unlock()` when it releases the lock, and has its
 //! own priority again.
 //!
-//! The lender is a thread of its own since blocking is all that it does meanwhile: were it the
+//! The lender is a thread of its own since it can do nothing else while it blocks: were it the
 //! ithread, one owner that does not run would stop all handlers of a level.
 
 use crate::{
@@ -19,12 +19,12 @@ use crate::{
 use core::pin::Pin;
 use kernel::{prelude::*, sync::global_lock, types::Opaque};
 
-/// How many lenders there are from the start. There will be one more whenever all are busy.
+/// The number of lenders made at the start. One more is made whenever all are busy.
 const AT_FIRST: u32 = 2;
 
 /// # Invariants
 ///
-/// `work` and `mutex` are initialised. A lender that was made is there until the module goes.
+/// `work` and `mutex` are initialised. Once made, a lender exists until the module is unloaded.
 #[pin_data(PinnedDrop)]
 pub(super) struct Lender {
     #[pin]
@@ -34,11 +34,11 @@ pub(super) struct Lender {
     worker: *mut bindings::kthread_worker,
     /// The `SCHED_FIFO` priority to lend.
     fifo: AtomicU32,
-    /// In the list of those that have nothing to do. Belongs to whoever has the list's lock.
+    /// Link in the list of idle lenders. Protected by the list's lock.
     pub(super) next_idle: Cell<Option<&'static Lender>>,
 }
 
-// SAFETY: `next_idle` is touched under a lock, and `worker` does not change; the rest is made for it.
+// SAFETY: `next_idle` is accessed under a lock, `worker` does not change, and the rest is made for sharing.
 unsafe impl Sync for Lender {}
 // SAFETY: As above.
 unsafe impl Send for Lender {}
@@ -50,11 +50,11 @@ impl Lender {
         KBox::pin_init(
             pin_init!(Self {
                 work <- Opaque::ffi_init(|slot| {
-                    // SAFETY: It is where the work is to be.
+                    // SAFETY: `slot` is where the work is to be.
                     unsafe { bindings::lazyirq_work_init(slot, Some(lend)) }
                 }),
                 mutex <- Opaque::ffi_init(|slot| {
-                    // SAFETY: It is where the mutex is to be.
+                    // SAFETY: `slot` is where the mutex is to be.
                     unsafe { bindings::lazyirq_loan_init(slot) }
                 }),
                 worker,
@@ -78,17 +78,17 @@ impl PinnedDrop for Lender {
     }
 }
 
-/// Lends once. The lender's thread.
+/// Lends once. Runs in the lender's thread.
 ///
 /// # Safety
 ///
-/// `work` is that of a lender that was given a loan to make.
+/// `work` belongs to a lender that was given a loan to make.
 unsafe extern "C" fn lend(work: *mut bindings::kthread_work) {
-    // SAFETY: By the requirement; a lender stays.
+    // SAFETY: By the requirement; lenders stay.
     let lender = unsafe { &*kernel::container_of!(Opaque::cast_from(work), Lender, work) };
     loop {
         let fifo = lender.fifo.load(SeqCst);
-        // SAFETY: Thread context. It is its own priority.
+        // SAFETY: Thread context. The thread sets its own priority.
         unsafe { bindings::lazyirq_set_fifo(bindings::get_current(), fifo) };
         // If it was raised meanwhile, this may have undone that.
         if lender.fifo.load(SeqCst) == fifo {
@@ -105,15 +105,15 @@ unsafe extern "C" fn lend(work: *mut bindings::kthread_work) {
 pub(super) struct Loan(&'static Lender);
 
 impl Loan {
-    /// A loan to `task`, which has to repay it. With the lock's turnstile's lock held, so that it
-    /// will.
+    /// A loan to `task`, which must repay it. Called with the lock's turnstile's lock held, so that
+    /// it will.
     pub(super) fn new(
         lender: &'static Lender,
         task: *mut bindings::task_struct,
         fifo: u32,
     ) -> Self {
         lender.fifo.store(fifo, SeqCst);
-        // SAFETY: The lender is idle: nobody uses its mutex. The task owns a lock.
+        // SAFETY: The lender is idle: nothing uses its mutex. The task owns a lock.
         unsafe { bindings::lazyirq_loan_owe(lender.mutex.get(), task) };
         Self(lender)
     }
@@ -121,15 +121,15 @@ impl Loan {
     /// Has the lender make the loan. Thread.
     pub(super) fn begin(self) {
         let Self(lender) = self;
-        // SAFETY: Its worker and work are there. It sets its own priority when it runs; so that it
-        // does, it begins above all whom it may lend it.
+        // SAFETY: Its worker and work exist. The lender sets its own priority when it runs; to get
+        // to run, it starts above everything that it may lend it to.
         unsafe {
             bindings::lazyirq_set_fifo((*lender.worker).task, bindings::LAZYIRQ_HIGHEST_FIFO);
             bindings::kthread_queue_work(lender.worker, lender.work.get());
         }
     }
 
-    /// Whether the loan has to be raised for this priority; then it has to be.
+    /// Tells whether the loan must be raised for this priority. If so, the caller must do it.
     pub(super) fn set_priority(self, fifo: u32) -> bool {
         self.0.fifo.fetch_max(fifo, SeqCst) < fifo
     }
@@ -137,14 +137,14 @@ impl Loan {
     /// Passes a raised priority on. Thread.
     pub(super) fn raise(self) {
         let Self(lender) = self;
-        // SAFETY: The worker is there. The kernel passes it on to whom the lender waits for.
+        // SAFETY: The worker exists. The kernel passes the priority on to what the lender waits for.
         unsafe { bindings::lazyirq_set_fifo((*lender.worker).task, lender.fifo.load(SeqCst)) };
     }
 
-    /// The owner has released the lock: it gets its own priority back. The owner, in any context in
-    /// which it may release the lock.
+    /// The owner has released the lock: it gets its own priority back. Called by the owner, in any
+    /// context in which it may release the lock.
     pub(super) fn repay(self) {
-        // Others may have depended on it, now that the lock is another's. Once it has repaid, this
+        // Others may have depended on it, and the lock has another owner now. Once it has repaid, this
         // thread may not run again for long.
         lend::dispatch();
         // SAFETY: By `new` it is owned by the running thread.
@@ -187,9 +187,9 @@ impl Lenders {
         Ok(())
     }
 
-    /// There will be another one. Any context.
+    /// Has another lender made. Any context.
     pub(super) fn one_more() {
-        // SAFETY: Any context; the work is there while the module is.
+        // SAFETY: Any context; the work exists while the module does.
         unsafe { bindings::lazyirq_grow() };
     }
 }
@@ -204,8 +204,8 @@ extern "C" fn lazyirq_make_lender() {
 
 impl Drop for Lenders {
     fn drop(&mut self) {
-        // No lock has waiters any more: all who have locks are gone. But a lender may still be on its way back from
-        // its last loan, for which it needs the dispatcher.
+        // No lock has waiters any more: everything that has locks is gone. But a lender may still be returning
+        // from its last loan, for which it needs the dispatcher.
         *LENDERS.lock() = KVec::new();
         // SAFETY: Thread context.
         unsafe { bindings::lazyirq_lending_stop() };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Lists of locks. Anybody adds to one, in any context, without a lock; who has the list's own lock takes
-//! in what was added.
+//! Lists of locks. Any context can add to one, without a lock; the holder of the list's own lock takes in
+//! what was added.
 
 use crate::{
     primitive::{AtomicPtr, Cell, Relaxed, SeqCst},
@@ -9,13 +9,13 @@ use crate::{
 };
 use core::ptr;
 
-/// A lock's place in a list. It belongs to whoever adds the lock, and then to the list.
+/// A lock's place in a list. It belongs to the context that adds the lock, and then to the list.
 struct Link {
     before: Cell<*const RawLock>,
     after: Cell<*const RawLock>,
 }
 
-/// A lock's places in the lists, one for each.
+/// A lock's places in the lists, one for each list.
 pub(crate) struct Links([Link; 2]);
 
 impl Links {
@@ -31,9 +31,9 @@ impl Links {
     }
 }
 
-/// The locks that somebody waits for; see `watch.rs`.
+/// The locks that are waited for; see `watch.rs`.
 pub(super) const WATCHED: usize = 0;
-/// Those that somebody has ever waited for; see `known.rs`.
+/// The locks that have ever been waited for; see `known.rs`.
 pub(super) const KNOWN: usize = 1;
 
 /// Locks that were added to the list `LIST` since they were last taken in.
@@ -44,12 +44,12 @@ impl<const LIST: usize> Added<LIST> {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// The lock is in no such list, and nobody else adds it to one. Any context.
+    /// Adds a lock that is in no such list, and that nobody else adds to one. Any context.
     #[cold]
     pub(super) fn add(&self, lock: &RawLock) {
         let lock_ptr = ptr::from_ref(lock).cast_mut();
-        // `SeqCst` here and in `collect`: who adds a lock and then finds that a look is due, can rely
-        // on its being looked at.
+        // `SeqCst` here and in `collect`: a context that adds a lock and then finds that a look is due
+        // can rely on that look to see the lock.
         let mut first = self.0.load(Relaxed);
         loop {
             lock.links.0[LIST].after.set(first);
@@ -68,10 +68,10 @@ impl<const LIST: usize> Added<LIST> {
 ///
 /// # Invariants
 ///
-/// The locks in it are alive: a lock that goes away takes itself out.
+/// The locks in it are alive: a lock that goes away removes itself.
 pub(super) struct List<const LIST: usize>(Cell<*const RawLock>);
 
-// SAFETY: Under the list's lock.
+// SAFETY: It is accessed under the list's lock.
 unsafe impl<const LIST: usize> Send for List<LIST> {}
 
 impl<const LIST: usize> List<LIST> {
@@ -91,7 +91,7 @@ impl<const LIST: usize> List<LIST> {
         }
     }
 
-    /// Lets one come right behind the other. None: the list's beginning, or its end.
+    /// Links `after` right behind `before`. Null stands for the list's beginning, or its end.
     fn join(&self, before: *const RawLock, after: *const RawLock) {
         // SAFETY: By the type invariant.
         let (first, second) = unsafe { (before.as_ref(), after.as_ref()) };
@@ -103,7 +103,7 @@ impl<const LIST: usize> List<LIST> {
         }
     }
 
-    /// Takes out a lock that is in it.
+    /// Removes a lock that is in the list.
     pub(super) fn remove(&self, lock: &RawLock) {
         let link = &lock.links.0[LIST];
         self.join(link.before.get(), link.after.get());
@@ -119,7 +119,7 @@ impl<const LIST: usize> List<LIST> {
         })
     }
 
-    /// Takes out those for which `stays` says false. Once it has said so, a lock may be gone.
+    /// Removes the locks for which `stays` returns false. Once it has done so, the lock may be gone.
     pub(super) fn retain(&self, mut stays: impl FnMut(&RawLock) -> bool) {
         let mut next = self.0.get();
         // SAFETY: By the type invariant.

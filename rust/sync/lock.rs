@@ -34,10 +34,10 @@ pub trait Access: private::Sealed {
     const SHARED: bool;
 }
 
-/// By one, to read and write.
+/// Held by one owner, to read and write.
 pub struct Exclusive(());
 
-/// By any number at a time, to read.
+/// Held by any number of owners at a time, to read.
 pub struct Shared(());
 
 impl private::Sealed for Exclusive {}
@@ -52,25 +52,25 @@ impl Access for Shared {
 }
 
 /// Data that threads and interrupt handlers share: a [`Mutex`](crate::Mutex) or a
-/// [`RwLock`](crate::RwLock), by its `Kind`.
+/// [`RwLock`](crate::RwLock), depending on its `Kind`.
 #[pin_data]
 pub struct Lock<T: ?Sized, Kind> {
     raw: RawLock,
     map: LockMap,
     _kind: PhantomData<Kind>,
-    /// Waiters and the list of watched locks know where it is.
+    /// Waiters and the list of watched locks point to the lock.
     #[pin]
     _pin: PhantomPinned,
     #[pin]
     data: UnsafeCell<T>,
 }
 
-// SAFETY: A lock is as fit to be sent as its data. What points to it are guards, waiters and the
-// list of watched locks, and none of them does when it is sent: see `lend.rs` for the list.
+// SAFETY: A lock may be sent if its data may be. It stays pinned where it is; what points to it, the
+// lists of `watch.rs` and `known.rs` among them, is used from any thread, under locks of its own.
 unsafe impl<T: ?Sized + Send, Kind> Send for Lock<T, Kind> {}
 
 impl<T, Kind> Lock<T, Kind> {
-    /// Makes a lock. The name is for reports, the key lockdep's class: see
+    /// Makes a lock. The name is for reports, the key is lockdep's class: see
     /// [`new_mutex!`](crate::new_mutex) and [`new_rwlock!`](crate::new_rwlock).
     pub fn new(
         data: impl PinInit<T>,
@@ -151,7 +151,7 @@ impl<T: ?Sized, Kind> Lock<T, Kind> {
         self.raw.name
     }
 
-    /// Does somebody wait for it? For a thread that holds it for long and may let others in between.
+    /// Does anybody wait for the lock? For a thread that holds it for long and can let others in between.
     ///
     /// # Context
     ///
@@ -183,7 +183,7 @@ impl<T: ?Sized, Kind> Lock<T, Kind> {
         }
     }
 
-    /// The caller holds it.
+    /// The caller holds the lock.
     #[inline(always)]
     fn release<A: Access>(&self, owner: Owner) {
         if A::SHARED {
@@ -193,13 +193,13 @@ impl<T: ?Sized, Kind> Lock<T, Kind> {
         }
     }
 
-    /// A thread takes it, and sleeps if it has to.
+    /// Takes the lock for a thread, which sleeps if it has to.
     #[inline(always)]
     #[track_caller]
     pub(super) fn take<A: Access>(&self) -> Guard<'_, T, Kind, A> {
         let owner = self.thread_asks::<A>();
         if !self.try_take::<A>(owner) {
-            // Not being interruptible it cannot fail.
+            // It is not interruptible, so it cannot fail.
             let _ = wait::thread(&self.raw, A::SHARED, false);
         }
         self.guard(owner)
@@ -215,7 +215,7 @@ impl<T: ?Sized, Kind> Lock<T, Kind> {
         Ok(self.guard(owner))
     }
 
-    /// Tells the debugging facilities; returns who asks.
+    /// Tells the debugging facilities; returns the would-be owner.
     #[inline(always)]
     #[track_caller]
     fn thread_asks<A: Access>(&self) -> Owner {
@@ -245,7 +245,7 @@ impl<T: ?Sized, Kind> Lock<T, Kind> {
         Some(self.guard(owner))
     }
 
-    /// The running thread holds it.
+    /// The running thread holds the lock.
     #[inline(always)]
     fn guard<A: Access>(&self, owner: Owner) -> Guard<'_, T, Kind, A> {
         self.raw.taken();
@@ -277,7 +277,7 @@ impl<T: ?Sized, Kind> Lock<T, Kind> {
             .then(|| self.irq_guard(irq))
     }
 
-    /// The handler holds it.
+    /// The handler holds the lock.
     #[inline(always)]
     fn irq_guard<'a, A: Access>(&'a self, irq: Interrupt<'a>) -> IrqGuard<'a, T, Kind, A> {
         self.map.handler_has(irq.head());
@@ -303,7 +303,7 @@ pub struct LockIrq<'a, T: ?Sized, Kind, A: Access> {
     _pin: PhantomPinned,
 }
 
-// SAFETY: It is a reference to the lock, which may be sent if the lock is `Sync`; the waiter's
+// SAFETY: It has a reference to the lock, which may be sent if the lock is `Sync`; the waiter's
 // pointers are used under the turnstile's lock.
 unsafe impl<T: ?Sized, Kind, A: Access> Send for LockIrq<'_, T, Kind, A> where Lock<T, Kind>: Sync {}
 
@@ -326,9 +326,9 @@ impl<'a, T: ?Sized, Kind, A: Access> Future for LockIrq<'a, T, Kind, A> {
             return Poll::Pending;
         }
         let guard = lock.irq_guard(irq);
-        // The future is dropped next. That the compiler leaves out what there would be to end keeps seven
+        // The future is dropped next. Letting the compiler omit the code that would end a wait keeps seven
         // instructions off the lazy path.
-        // SAFETY: It was `None`, or whoever found that the wait is over has made it so.
+        // SAFETY: It was `None`, or was made so when the wait was found to be over.
         unsafe { assert_unchecked(this.waiter.is_none()) };
         Poll::Ready(guard)
     }
@@ -339,16 +339,16 @@ impl<T: ?Sized, Kind, A: Access> Drop for LockIrq<'_, T, Kind, A> {
     fn drop(&mut self) {
         if let Some(waiter) = &self.waiter {
             if wait::give_up(&self.lock.raw, self.irq, waiter) {
-                // It goes on to the next.
+                // The lock goes on to the next owner.
                 self.lock.release::<A>(waiter.request.owner);
             }
         }
     }
 }
 
-/// A thread's hold of a lock. It is released when this is dropped.
+/// A thread's hold on a lock. The lock is released when this is dropped.
 ///
-/// It is not `Send`: the thread that took the lock releases it.
+/// The guard is not `Send`: the thread that took the lock must release it.
 ///
 /// # Examples
 ///
@@ -370,9 +370,9 @@ pub struct Guard<'a, T: ?Sized, Kind = super::mutex::Kind, A: Access = Exclusive
     _not_send: NotThreadSafe,
 }
 
-/// A handler's hold of a lock. It is released when this is dropped.
+/// A handler's hold on a lock. The lock is released when this is dropped.
 ///
-/// It is `Send`: the handler may take it along from hard-IRQ context to a thread.
+/// The guard is `Send`: the handler may take it along from hard-IRQ context to a thread.
 ///
 /// # Examples
 ///
@@ -389,7 +389,7 @@ pub struct IrqGuard<'a, T: ?Sized, Kind = super::mutex::Kind, A: Access = Exclus
     lock: &'a Lock<T, Kind>,
     irq: Interrupt<'a>,
     _access: PhantomData<A>,
-    /// As fit to be sent and shared as this.
+    /// `Send` and `Sync` as this type is.
     _data: PhantomData<&'a mut T>,
 }
 
@@ -417,7 +417,7 @@ macro_rules! guard {
         }
 
         impl<T: ?Sized, Kind> $guard<'_, T, Kind, Exclusive> {
-            /// The data, for those that must not be moved. Others have `DerefMut`.
+            /// The data, pinned: for types that must not be moved. Others have `DerefMut`.
             ///
             /// # Examples
             ///
@@ -446,7 +446,7 @@ macro_rules! guard {
         impl<T: ?Sized + Unpin, Kind> DerefMut for $guard<'_, T, Kind, Exclusive> {
             #[inline]
             fn deref_mut(&mut self) -> &mut T {
-                // SAFETY: The guard's owner holds the lock, alone.
+                // SAFETY: The guard's owner holds the lock exclusively.
                 unsafe { &mut *self.lock.data.get() }
             }
         }

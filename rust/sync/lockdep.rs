@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What lockdep is told. Nothing of this is there on a kernel without it.
+//! What lockdep is told. None of this exists on a kernel without it.
 //!
-//! A thread's locks are told as any lock's are. A handler's cannot be: in hard-IRQ context lockdep
-//! counts a lock as one of the interrupt's (which must not be held with interrupts on, as these
-//! are), and of the interrupted thread's (which must release it). But a handler takes its locks as a
-//! thread of its own would. So that is what lockdep is shown, each time a handler asks for a lock:
-//! for a moment, a thread that has what the handler has, and takes one more.
+//! Lockdep is told of a thread's locks as of any others. It cannot be told of a handler's: in hard-IRQ context
+//! it counts a lock as one of the interrupt's (which must not be held with interrupts on, as these
+//! are), and as one of the interrupted thread's (which must release it). But a handler takes its locks
+//! as a thread of its own would. So that is what lockdep is shown each time a handler asks for a lock:
+//! for a moment, a thread that holds what the handler holds, and takes one more.
 
 #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
 use crate::bindings;
@@ -15,17 +15,17 @@ use crate::slot::Head;
 use core::cell::{Cell, UnsafeCell};
 use kernel::{prelude::*, sync::LockClassKey};
 
-/// A lock, to lockdep.
+/// A lock, as lockdep knows it.
 pub(crate) struct LockMap {
     #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
     map: UnsafeCell<bindings::lockdep_map>,
 }
 
-/// How many locks of a handler lockdep is told of at a time.
+/// The maximum number of a handler's locks that lockdep is told of at a time.
 #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
 const HELD: usize = bindings::LAZYIRQ_HELD as usize;
 
-/// The locks that a handler holds. Touched by whoever runs the handler.
+/// The locks that a handler holds. Accessed by the context that runs the handler.
 #[derive(Default)]
 pub(crate) struct Held {
     #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
@@ -60,14 +60,14 @@ impl LockMap {
 
 #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
 impl LockMap {
-    /// Without a key, for a static lock, its address is the class.
+    /// Without a key, as for a static lock, the lock's address is the class.
     pub(super) const fn new(name: &'static CStr, key: Option<Pin<&'static LockClassKey>>) -> Self {
-        // SAFETY: Integers and pointers, for all of which zero is a value.
+        // SAFETY: It has integers and pointers, for all of which zero is a valid value.
         let mut map: bindings::lockdep_map = unsafe { core::mem::zeroed() };
         map.name = kernel::str::as_char_ptr_in_const_context(name);
         map.wait_type_inner = bindings::lockdep_wait_type_LD_WAIT_SLEEP as u8;
         if let Some(key) = key {
-            // The class is its address. (It is transparent, but `as_ptr()` is not const.)
+            // The class is the key's address. (The type is transparent, but `as_ptr()` is not const.)
             // SAFETY: The reference is not moved from.
             let key: &'static LockClassKey = unsafe { Pin::into_inner_unchecked(key) };
             map.key = core::ptr::from_ref(key).cast_mut().cast();
@@ -77,9 +77,9 @@ impl LockMap {
         }
     }
 
-    /// The running thread takes it, perhaps only by `trying`.
+    /// The running thread takes the lock; if `trying`, without waiting for it.
     pub(super) fn acquire(&self, shared: bool, trying: bool) {
-        // SAFETY: The map is initialised. So are all below.
+        // SAFETY: The map is initialised. So are all those below.
         unsafe { bindings::lazyirq_lockdep_acquire(self.map.get(), shared, trying) };
     }
 
@@ -88,10 +88,10 @@ impl LockMap {
         unsafe { bindings::lazyirq_lockdep_release(self.map.get()) };
     }
 
-    /// The handler is about to take it, and would wait for it.
+    /// The handler is about to take the lock, and would wait for it.
     pub(super) fn handler_asks(&self, head: &Head, shared: bool) {
         let mut held = head.held.maps.get();
-        // SAFETY: The handler holds what is listed, so that it is there.
+        // SAFETY: The handler holds the listed locks, so they exist.
         unsafe {
             bindings::lazyirq_lockdep_handler(held.as_mut_ptr().cast(), self.map.get(), shared)
         };
@@ -111,7 +111,7 @@ impl LockMap {
         new: Option<core::ptr::NonNull<bindings::lockdep_map>>,
     ) {
         let mut held = head.held.maps.get();
-        // One too many is not told of.
+        // Locks beyond `HELD` are not reported.
         if let Some(place) = held.iter_mut().find(|map| **map == old) {
             *place = new;
         }

@@ -19,14 +19,14 @@ pub struct Kind(());
 /// so is the release.
 ///
 /// A release hands the lock straight to the first waiter: interrupts before threads, higher
-/// priorities before lower, and first come, first served among equals. Who waits lends the priority
-/// to the owner, and to whom that waits for, over up to eight locks. A thread is lent that
-/// of an ithread (`SCHED_FIFO` 50 + IPL), or of a real-time thread, after `boost_delay_us` (a
-/// parameter of `lazyirq.ko`, in microseconds) at the latest, and until it releases.
+/// priorities before lower, and first come, first served among equals. A waiter lends its priority
+/// to the owner, and to what the owner waits for, across up to eight locks. A thread is lent the
+/// priority of an ithread (`SCHED_FIFO` 50 + IPL), or of a real-time thread, after `boost_delay_us`
+/// (a parameter of `lazyirq.ko`, in microseconds) at the latest, until it releases the lock.
 ///
-/// A thread that releases it, preemptible and with interrupts on, resumes a handler that waits: it goes on
-/// when the handler is done or waits again, and is not preempted meanwhile. Else, or with
-/// `resume=ithread` (another parameter), the handler's interrupt thread does.
+/// A thread that releases the mutex while preemptible and with interrupts on resumes a waiting handler: the
+/// thread goes on when the handler is done or waits again, and is not preempted meanwhile. Otherwise, or with
+/// `resume=ithread` (another parameter), the handler's interrupt thread resumes it.
 ///
 /// A thread must not sleep for long while it holds one: interrupts wait for it.
 ///
@@ -52,8 +52,8 @@ pub type Mutex<T> = Lock<T, Kind>;
 // SAFETY: It gives its data to one owner at a time.
 unsafe impl<T: ?Sized + Send> Sync for Lock<T, Kind> {}
 
-/// Makes a [`Mutex`](crate::Mutex), named after the place if no name is given, with a lockdep class
-/// of its own.
+/// Makes a [`Mutex`](crate::Mutex), named after the place in the source if no name is given, with a
+/// lockdep class of its own.
 ///
 /// # Examples
 ///
@@ -75,15 +75,15 @@ macro_rules! new_mutex {
 }
 
 impl<T: ?Sized> Lock<T, Kind> {
-    /// Takes the mutex for a thread, and sleeps while somebody else has it.
+    /// Takes the mutex for a thread, and sleeps while another owner holds it.
     ///
     /// # Context
     ///
-    /// Thread, may sleep. Not in a handler: there it is [`lock_irq`](Mutex::lock_irq).
+    /// Thread, may sleep. Not in a handler: use [`lock_irq`](Mutex::lock_irq) there.
     ///
     /// A thread that asks for a mutex that it holds is reported, with its stack, and sleeps for
-    /// ever: there is nothing that this could return. [`lock_interruptible`](Mutex::lock_interruptible)
-    /// returns an error.
+    /// ever, as this cannot return an error. [`lock_interruptible`](Mutex::lock_interruptible)
+    /// returns one.
     ///
     /// # Examples
     ///
@@ -100,7 +100,7 @@ impl<T: ?Sized> Lock<T, Kind> {
         self.take()
     }
 
-    /// Takes the mutex for a thread, and sleeps while somebody else has it, or until a signal comes.
+    /// Takes the mutex for a thread, and sleeps while another owner holds it, or until a signal comes.
     ///
     /// # Context
     ///
@@ -108,8 +108,8 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Errors
     ///
-    /// `EINTR` if there was a signal. `EDEADLK` if the thread has the mutex itself, or waits for one
-    /// who waits, directly or not, for a lock that it has; that is reported with the locks' names.
+    /// `EINTR` if there was a signal. `EDEADLK` if the thread holds the mutex itself, or waits for an owner
+    /// that waits, directly or not, for a lock that the thread holds; that is reported with the locks' names.
     ///
     /// # Examples
     ///
@@ -146,7 +146,7 @@ impl<T: ?Sized> Lock<T, Kind> {
         self.try_take_thread()
     }
 
-    /// Takes the mutex for a handler, and blocks it while somebody else has it.
+    /// Takes the mutex for a handler, and blocks it while another owner holds it.
     ///
     /// # Context
     ///
@@ -154,9 +154,9 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Errors
     ///
-    /// A handler that asks for a mutex that it holds would wait for itself; so would one that is
-    /// waited for, directly or not, by the mutex's owner. That is reported with the locks' names,
-    /// what the handler holds is released, and its interrupt is shut down.
+    /// A handler that asks for a mutex that it holds would wait for itself; so would a handler that the
+    /// mutex's owner waits for, directly or not. Either is reported with the locks' names, what the
+    /// handler holds is released, and its interrupt is shut down.
     ///
     /// # Examples
     ///

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A lock without its data: the lock word, which says who owns the lock and whether somebody waits.
+//! A lock without its data: the lock word, which says what owns the lock and whether anything waits.
 //!
 //! | word | meaning |
 //! |---|---|
@@ -11,14 +11,14 @@
 //! | bit 0 set beside one of these | the turnstile has waiters |
 //!
 //! Uncontended, taking the lock is one compare-exchange and releasing it is another. Bit 0 is set
-//! exactly while the turnstile has waiters, or the owner something to repay to one that has given up.
-//! It changes under the turnstile's lock alone, and while it is set the word is written under that
-//! lock alone: then the lock goes straight from hand to hand, never free. A mutex is a lock that nobody reads.
+//! exactly while the turnstile has waiters, or the owner has a loan to repay for a waiter that has given up.
+//! It changes only under the turnstile's lock, and while it is set the word is written only under that
+//! lock: then the lock goes straight from hand to hand, never free. A mutex is a lock that nobody reads.
 //!
-//! Who goes first: the waiter of the highest priority, first come, first served among equals; with
-//! a reader all those that come before the next writer. A reader that comes while others read joins
-//! them at once if it outranks all who wait, and else waits behind its equals: readers do not
-//! starve a writer of their priority, nor does a writer make readers of a higher IPL wait for it.
+//! The waiter of the highest priority goes first, first come, first served among equals; together with
+//! a reader go all those ahead of the next writer. A reader that comes while others read joins them at
+//! once if it outranks all waiters, and otherwise waits behind its equals: readers do not starve a
+//! writer of their priority, nor does a writer make readers of a higher IPL wait for it.
 
 use crate::{
     primitive::{
@@ -46,13 +46,13 @@ pub(super) const fn readers(count: usize) -> usize {
     READERS + count * READER
 }
 
-/// Who owns a lock, or wants it. Never the running task by itself: in hard-IRQ context that is
-/// whoever was interrupted.
+/// What owns a lock, or wants it. Never simply the running task: in hard-IRQ context that is
+/// whatever was interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner(usize);
 
 impl Owner {
-    /// One whose name does not matter: a reader.
+    /// An owner whose identity does not matter: a reader.
     pub(super) const ANYBODY: Owner = Owner(0);
 
     /// A thread, by its task. Tasks are aligned to cache lines, at least to 8.
@@ -100,11 +100,11 @@ impl Holder {
     }
 }
 
-/// How taking a lock ended, or did not yet.
+/// The result of an attempt to take a lock, so far.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     Yes,
-    /// The waiter is in the turnstile, since such a one has the lock.
+    /// The waiter is in the turnstile, since a holder of this kind has the lock.
     Queued(Holder),
     /// The owner-to-be owns it already.
     Deadlock,
@@ -140,8 +140,8 @@ impl RawLock {
         self.exchange(0, owner.0, Acquire).is_ok()
     }
 
-    /// Takes the lock to read if it is free, or read with nobody waiting. The `Acquire` pairs with
-    /// the `Release` of the last writer's release.
+    /// Takes the lock to read if it is free, or held by readers with nobody waiting. The `Acquire`
+    /// pairs with the `Release` of the last writer's release.
     #[inline(always)]
     pub(super) fn try_read(&self) -> bool {
         let mut word = self.word.load(Relaxed);
@@ -154,7 +154,7 @@ impl RawLock {
         false
     }
 
-    /// The `Release` pairs with the `Acquire` of who takes the lock next.
+    /// The `Release` pairs with the `Acquire` that takes the lock next.
     #[inline(always)]
     pub(super) fn release_write(&self, owner: Owner) {
         if self.exchange(owner.0, 0, Release).is_err() {
@@ -162,8 +162,8 @@ impl RawLock {
         }
     }
 
-    /// The `Release` pairs with the `Acquire` of the next writer, or of the waiter that sets the bit. It
-    /// sees what all readers did, not only the last: they come one after the other in the word.
+    /// The `Release` pairs with the `Acquire` of the next writer, or of the waiter that sets the bit. Either
+    /// sees what all readers did, not only the last: their writes to the word follow one another.
     #[inline(always)]
     pub(super) fn release_read(&self, owner: Owner) {
         let mut word = self.word.load(Relaxed);
@@ -181,7 +181,7 @@ impl RawLock {
         self.word.compare_exchange(from, to, order, Relaxed)
     }
 
-    /// There cannot be so many readers that it would overflow.
+    /// There cannot be enough readers to overflow it.
     #[inline(always)]
     fn with_reader(word: usize) -> usize {
         (word | READERS).wrapping_add(READER)
@@ -196,7 +196,7 @@ impl RawLock {
         }
     }
 
-    /// It has been taken.
+    /// The lock has been taken.
     #[inline(always)]
     pub(super) fn taken(&self) {
         if observed() {
@@ -204,13 +204,13 @@ impl RawLock {
         }
     }
 
-    /// Does somebody wait? Any context; the answer may be out of date at once.
+    /// Are there waiters? Any context; the answer may be out of date at once.
     #[inline]
     pub(super) fn has_waiters(&self) -> bool {
         self.word.load(Relaxed) & WAITERS != 0
     }
 
-    /// How many readers own it.
+    /// The number of readers that own the lock.
     pub(super) fn readers(&self) -> usize {
         let word = self.word.load(Relaxed);
         if word & READERS != 0 {
@@ -220,7 +220,7 @@ impl RawLock {
         }
     }
 
-    /// Who owns it, if it is one that can be told. Under the turnstile's lock, and with waiters, the
+    /// The owner, if there is one that can be told. Under the turnstile's lock, and with waiters, the
     /// owner stays the owner.
     pub(super) fn owner(&self) -> Option<Owner> {
         let word = self.word.load(Relaxed) & !WAITERS;
@@ -245,9 +245,9 @@ impl RawLock {
                 _ if joins => Self::with_reader(word),
                 _ if word & !WAITERS == request.owner.0 => return Taken::Deadlock,
                 _ => {
-                    // Whoever releases sees the bit and comes here, or has released, and the loop
-                    // sees that. The `Acquire` pairs with the releases so far, of all that have
-                    // owned it: from here on what they did goes with the turnstile's lock.
+                    // An owner that releases sees the bit and takes the turnstile's lock, or has
+                    // released already, and the loop sees that. The `Acquire` pairs with the releases so far, of
+                    // all past owners: from here on what they did is passed on by the turnstile's lock.
                     if word & WAITERS != 0 || self.exchange(word, word | WAITERS, Acquire).is_ok() {
                         // SAFETY: By the function's own requirement.
                         unsafe { turnstile.insert(waiter) };
@@ -278,8 +278,8 @@ impl RawLock {
         releaser::release(owner, |batch| {
             let turnstile = self.turnstile.lock();
             let mut word = self.word.load(Relaxed);
-            // The last reader of a lock with waiters hands it over. Without waiters, since those that
-            // were there have given up, others may still come and go.
+            // The last reader of a lock with waiters hands it over. If there are none, as those that
+            // there were have given up, other readers may still come and go.
             while word != readers(1) | WAITERS {
                 // As in `release_read`.
                 match self.exchange(word, Self::without_reader(word), Release) {
@@ -298,8 +298,8 @@ impl RawLock {
         releaser::release(owner, |batch| self.hand_over(self.turnstile.lock(), batch));
     }
 
-    /// Releases the lock to those who are next. The caller is its only owner; if it is a reader,
-    /// there are waiters, if a writer, they may have given up.
+    /// Releases the lock to those that are next. The caller is its only owner; if it is a reader,
+    /// there are waiters; if it is a writer, they may have given up.
     #[inline(always)]
     fn hand_over(&self, mut turnstile: RawSpinGuard<'_, Turnstile>, batch: Option<&Batch>) {
         match turnstile.heir() {
@@ -325,8 +325,8 @@ impl RawLock {
             events::hands_over(self, turnstile, heirs.count);
         }
         let waiters = if heirs.more { WAITERS } else { 0 };
-        // Before they are granted it: then they own it. The `Release` pairs with the `Acquire` of
-        // readers that join them.
+        // Before they are granted the lock, since then they own it. The `Release` pairs with the
+        // `Acquire` of readers that join them.
         self.word.store(heirs.word | waiters, Release);
         match heirs.count {
             1 => _ = turnstile.grant_first(batch),
@@ -337,7 +337,7 @@ impl RawLock {
         }
     }
 
-    /// Ends a wait that is given up. False if it was over before: then the waiter may own the lock.
+    /// Ends a wait that is given up. False if it was over already: then the waiter may own the lock.
     pub(super) fn cancel(&self, waiter: &Waiter) -> bool {
         let mut turnstile = self.turnstile.lock();
         let removed = turnstile.remove(waiter);
@@ -347,9 +347,9 @@ impl RawLock {
         removed
     }
 
-    /// The waiter is told that it waits in vain; false if the turnstile has changed since `changes`.
+    /// Tells the waiter that it waits in vain; false if the turnstile has changed since `changes`.
     ///
-    /// `waiter` is compared with those that wait, and not followed if it is none of them.
+    /// `waiter` is compared with those that wait, and not dereferenced if it is none of them.
     pub(super) fn refuse(&self, waiter: *const Waiter, changes: u32) -> bool {
         let mut turnstile = self.turnstile.lock();
         let refused = turnstile.refuse(waiter, changes);
@@ -359,24 +359,24 @@ impl RawLock {
         refused
     }
 
-    /// A waiter has gone: those behind it may no longer have to wait, and the bit may go.
+    /// A waiter has left: those behind it may no longer have to wait, and the bit may be cleared.
     fn let_in(&self, turnstile: &mut Turnstile) {
-        // Until here the bit was set, and the word written under the turnstile's lock alone.
+        // Until here the bit was set, and the word written only under the turnstile's lock.
         let word = self.word.load(Relaxed) & !WAITERS;
         let joining = if word & READERS != 0 {
             turnstile.readers()
         } else {
             0
         };
-        // The owner of something lent has to come by here to repay, even if nobody waits any more.
+        // An owner with a loan must come to the turnstile to repay, even if nobody waits any more.
         let waiters = if turnstile.iter().nth(joining).is_some() || turnstile.loan.is_some() {
             WAITERS
         } else {
             0
         };
         let owners = word + joining * READER;
-        // The `Release` pairs with the `Acquire` of who takes the lock next, and passes on what those
-        // did who have released it so far.
+        // The `Release` pairs with the `Acquire` that takes the lock next, and passes on what all that
+        // have released it so far did.
         self.word.store(owners | waiters, Release);
         if joining > 0 && observed() {
             events::hands_over(self, turnstile, joining);

@@ -13,23 +13,24 @@ pub struct Kind(());
 
 /// A read/write lock that threads and interrupt handlers share.
 ///
-/// It is to [`Mutex`](crate::Mutex) what its `read` and `write` are to `lock`: any number of readers
+/// It is like [`Mutex`](crate::Mutex), with `read` and `write` in place of `lock`: any number of readers
 /// may hold it at a time, or one writer. Uncontended, and for a reader beside others, each is one
 /// compare-exchange to take and one to release.
 ///
-/// Who goes first: a release hands the lock to the first waiter, interrupts before threads, higher
-/// priorities before lower, and first come, first served among equals; together with a reader all
-/// those that come before the next writer. A reader that comes while others read joins them at once
-/// if it outranks all who wait, and else waits behind its equals. So readers do not starve a writer
-/// of their own priority, a writer does not starve readers of a higher IPL, and since a writer whom 16
-/// readers of a higher priority have passed goes to the front, these do not starve it either.
+/// A release hands the lock to the first waiter: interrupts before threads, higher priorities before
+/// lower, and first come, first served among equals; together with a reader it goes to all readers
+/// ahead of the next writer. A reader that comes while others read joins them at once if it outranks
+/// all waiters, and otherwise waits behind its equals. So readers do not starve a writer of their own
+/// priority, a writer does not starve readers of a higher IPL, and since a writer that 16 readers of a
+/// higher priority have passed goes to the front, these do not starve it either.
 ///
-/// Who waits for a writer lends it its priority, as with a mutex. Readers are counted, not known: they
-/// are lent nothing, and that one waits for itself is not found: who holds it to read must not ask for it again, to
-/// read (a writer may have come in between) or to write, or waits for ever. `EDEADLK` is for waits that lead to a
-/// writer. Lockdep reports either.
+/// A waiter lends its priority to a writer, as with a mutex. Readers are counted, not known: they are lent
+/// nothing, and it is not detected if one waits for itself. A reader must not ask for the lock again, to
+/// read (a writer may have come in between) or to write, or it waits for ever. `EDEADLK` is for waits that
+/// lead to a writer. Lockdep reports either.
 ///
-/// The thread that releases it last, or from writing, resumes the handlers that get it, as with a mutex.
+/// A thread that is the last reader to release it, or the writer, resumes the handlers that get it, as with
+/// a mutex.
 ///
 /// # Examples
 ///
@@ -55,23 +56,23 @@ pub struct Kind(());
 /// ```
 pub type RwLock<T> = Lock<T, Kind>;
 
-/// A thread's hold of a [`RwLock`], to read.
+/// A thread's hold on a [`RwLock`], to read.
 pub type ReadGuard<'a, T> = Guard<'a, T, Kind, Shared>;
 
-/// A thread's hold of a [`RwLock`], to write.
+/// A thread's hold on a [`RwLock`], to write.
 pub type WriteGuard<'a, T> = Guard<'a, T, Kind, Exclusive>;
 
-/// A handler's hold of a [`RwLock`], to read.
+/// A handler's hold on a [`RwLock`], to read.
 pub type IrqReadGuard<'a, T> = IrqGuard<'a, T, Kind, Shared>;
 
-/// A handler's hold of a [`RwLock`], to write.
+/// A handler's hold on a [`RwLock`], to write.
 pub type IrqWriteGuard<'a, T> = IrqGuard<'a, T, Kind, Exclusive>;
 
 // SAFETY: It gives its data to one writer at a time, or to readers that share it.
 unsafe impl<T: ?Sized + Send + Sync> Sync for Lock<T, Kind> {}
 
-/// Makes a [`RwLock`](crate::RwLock), named after the place if no name is given, with a lockdep class
-/// of its own.
+/// Makes a [`RwLock`](crate::RwLock), named after the place in the source if no name is given, with a
+/// lockdep class of its own.
 ///
 /// # Examples
 ///
@@ -97,7 +98,7 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Context
     ///
-    /// Thread, may sleep. Not in a handler. A thread that has the lock to write is reported, and
+    /// Thread, may sleep. Not in a handler. A thread that holds the lock to write is reported, and
     /// sleeps for ever, as with [`Mutex::lock`](crate::Mutex::lock).
     ///
     /// # Examples
@@ -120,7 +121,7 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Errors
     ///
-    /// `EINTR`, and `EDEADLK` if it waits for a writer who is itself or waits for it, as with
+    /// `EINTR`, and `EDEADLK` if the thread is the writer itself or waits for one that waits for it, as with
     /// [`Mutex::lock_interruptible`](crate::Mutex::lock_interruptible).
     ///
     /// # Examples
@@ -158,8 +159,8 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Context
     ///
-    /// Thread, may sleep. Not in a handler. A thread that has the lock to write is reported, and
-    /// sleeps for ever, as with [`Mutex::lock`](crate::Mutex::lock); one that reads it sleeps for ever.
+    /// Thread, may sleep. Not in a handler. A thread that holds the lock to write is reported, and sleeps
+    /// for ever, as with [`Mutex::lock`](crate::Mutex::lock); one that holds it to read sleeps for ever.
     ///
     /// # Examples
     ///
@@ -181,7 +182,7 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Errors
     ///
-    /// `EINTR`, and `EDEADLK` if it waits for a writer who is itself or waits for it, as with
+    /// `EINTR`, and `EDEADLK` if the thread is the writer itself or waits for one that waits for it, as with
     /// [`Mutex::lock_interruptible`](crate::Mutex::lock_interruptible).
     ///
     /// # Examples

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Those who take locks, as the kernel knows them: threads and handlers, how urgent they are, and how
+//! The takers of locks, as the kernel knows them: threads and handlers, how urgent they are, and how
 //! they are woken.
 
 use crate::{bindings, ipl::Ipl, releaser::Batch, slot::Head, sync::raw::Owner};
@@ -19,14 +19,14 @@ impl Owner {
     }
 }
 
-/// Handlers come before threads, whatever these are.
+/// Handlers come before threads of any kind.
 const HANDLERS: u32 = 1000;
 
-/// The scheduler's number of the lowest thread of no real-time policy is 139, of the highest 100;
-/// `SCHED_FIFO` 1 to 99 are 98 to 0, and `SCHED_DEADLINE` is -1.
+/// The scheduler's number for the lowest thread without a real-time policy is 139, for the highest
+/// 100; `SCHED_FIFO` 1 to 99 are 98 to 0, and `SCHED_DEADLINE` is -1.
 const LOWEST: i32 = 140;
 
-/// The priority among a lock's waiters of a thread for which the scheduler has the number `prio`.
+/// The priority, among a lock's waiters, of a thread whose number in the scheduler is `prio`.
 pub(super) fn priority_of(prio: c_int) -> u32 {
     (LOWEST - prio) as u32
 }
@@ -42,8 +42,8 @@ pub(super) fn handler_priority(ipl: usize) -> u32 {
     HANDLERS + ipl as u32
 }
 
-/// The `SCHED_FIFO` priority that somebody of this priority has, and lends to whom it waits for; 0
-/// for threads of no real-time policy.
+/// The `SCHED_FIFO` priority that a waiter of this priority has, and lends to what it waits for; 0
+/// for threads without a real-time policy.
 pub(super) fn fifo_priority(priority: u32) -> u32 {
     match priority.checked_sub(HANDLERS) {
         Some(ipl) => Ipl::FIFO_BASE + ipl,
@@ -51,7 +51,7 @@ pub(super) fn fifo_priority(priority: u32) -> u32 {
     }
 }
 
-/// How one that waits is woken.
+/// How a waiter is woken.
 #[derive(Clone, Copy)]
 pub(super) enum Sleeper {
     /// A handler: its continuation is made runnable.
@@ -61,18 +61,18 @@ pub(super) enum Sleeper {
 }
 
 impl Sleeper {
-    /// Any context. A handler is added to the batch, if there is one.
+    /// Wakes the waiter. Any context. A handler is added to the batch, if there is one.
     ///
     /// # Safety
     ///
-    /// What it points to is alive. It may be gone afterwards.
+    /// What `self` points to is alive. It may be gone after the call.
     #[inline(always)]
     pub(super) unsafe fn wake(self, batch: Option<&Batch>) {
         match self {
             // SAFETY: By the requirement.
             Sleeper::Handler(head) => unsafe { (*head).wake(batch) },
             // SAFETY: By the requirement. The thread does not return from its wait before this call
-            // is through with the completion.
+            // is done with the completion.
             Sleeper::Thread(sleep) => unsafe { bindings::complete((*sleep).over.get()) },
         }
     }
@@ -90,7 +90,7 @@ impl Sleep {
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             over <- Opaque::ffi_init(|slot| {
-                // SAFETY: It is where the completion is to be.
+                // SAFETY: `slot` is where the completion is to be.
                 unsafe { bindings::init_completion(slot) }
             }),
         })

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Stalls: a handler that has waited for a lock for `stall_ms` is reported, once, with the lock and who
-//! has it.
+//! Stalls: a handler that has waited for a lock for `stall_ms` is reported, once, with the lock and its
+//! holder.
 //!
-//! The looks at the locks with waiters note when they have first seen each of them, so blocking costs
-//! nothing for it. What is to be reported is found by a delayed work.
+//! The looks at the locks with waiters note when they first see each waiter, so that blocking costs
+//! nothing more. A delayed work finds what is to be reported.
 
 use crate::{
     bindings,
@@ -26,10 +26,10 @@ use kernel::{
     task::Task,
 };
 
-/// `stall_ms` in nanoseconds. 0: nothing is reported.
+/// `stall_ms` in nanoseconds. If 0, nothing is reported.
 static LIMIT: AtomicU64 = AtomicU64::new(0);
 
-/// The work is on its way.
+/// The work is pending.
 static DUE: AtomicBool = AtomicBool::new(false);
 
 const NS_PER_MS: u64 = 1_000_000;
@@ -38,7 +38,7 @@ pub(super) fn set_limit(stall_ms: u32) {
     LIMIT.store(u64::from(stall_ms) * NS_PER_MS, Relaxed);
 }
 
-/// Somebody waits. Any context.
+/// There are waiters. Any context.
 pub(super) fn expect() {
     expect_in(LIMIT.load(Relaxed));
 }
@@ -67,7 +67,7 @@ extern "C" fn lazyirq_look_for_stalls() {
 
 enum Found {
     Stall(Stall),
-    /// Nothing now. If there is a handler that waits, the next one may be due in so many nanoseconds.
+    /// Nothing now. If there is a handler that waits, the next stall may be due in that many nanoseconds.
     Nothing(Option<u64>),
 }
 
@@ -128,7 +128,7 @@ impl fmt::Display for Name {
 
 enum Holder {
     Thread(ARef<Task>),
-    /// `None`: one that has forgotten it, and is not registered any more.
+    /// `None`: a handler that has forgotten the lock, and is no longer registered.
     Handler(Option<Name>),
     Readers(usize),
 }
@@ -141,13 +141,13 @@ struct Stall {
     /// The handler is being unregistered.
     awaited: bool,
     holder: Holder,
-    /// Keeps the names: the handlers and the lock may be gone by then, but not the modules that they
-    /// were in.
+    /// Keeps the names valid: the handlers and the lock may be gone by then, but not the modules that
+    /// they were in.
     _rcu: rcu::Guard,
 }
 
 impl Stall {
-    /// Both locks are held. So the waiter, its handler and whoever owns the lock are there.
+    /// Called with both locks held, so the waiter, its handler and, if it is a thread, the lock's owner exist.
     fn new(lock: &RawLock, waiter: &Waiter, head: &Head, waited: u64) -> Self {
         waiter.set_reported();
         let ms = waited / NS_PER_MS;
@@ -188,7 +188,7 @@ impl Stall {
                     "lock {lock} is held by thread {}, which is here:\n",
                     task.pid()
                 );
-                // SAFETY: The task is there.
+                // SAFETY: The task exists.
                 unsafe { bindings::lazyirq_show_task(task.as_ptr()) };
             }
         }

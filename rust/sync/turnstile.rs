@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The wait queue of one lock: ordered by priority, first in, first out within one.
+//! The wait queue of one lock: ordered by priority, first in, first out within each.
 //!
-//! Everything here happens under the turnstile's raw spinlock, the waking included: once a waiter
+//! Everything here happens under the turnstile's raw spinlock, including wake-ups: once a waiter
 //! that gives up has taken that lock, nobody is about to wake it.
 //!
-//! Readers that come first are let in together. So that higher ones, of which there may always be
-//! more, do not starve a writer, it goes to the front when [`OVERTAKEN`] of them have passed it.
+//! Readers at the front are let in together. So that readers of higher priority, of which there may always
+//! be more, do not starve a writer, it goes to the front when [`OVERTAKEN`] of them have passed it.
 
 use crate::{
     primitive::{const_fn, Acquire, AtomicU32, Cell, Release},
@@ -24,11 +24,11 @@ use core::{marker::PhantomPinned, ptr};
 /// How many readers of higher priority may pass a waiting writer.
 pub(super) const OVERTAKEN: u32 = 16;
 
-/// Who wants a lock, and how.
+/// Which owner wants a lock, and how.
 #[derive(Clone, Copy)]
 pub(super) struct Request {
     pub(super) owner: Owner,
-    /// The higher, the earlier. See `sleeper.rs`.
+    /// Higher ones go first. See `sleeper.rs`.
     pub(super) priority: u32,
     /// It wants to read, beside other readers.
     pub(super) shared: bool,
@@ -36,7 +36,7 @@ pub(super) struct Request {
     pub(super) can_fail: bool,
 }
 
-/// How a wait stands.
+/// The state of a wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Waiting,
@@ -54,11 +54,11 @@ pub(super) enum Outcome {
 pub(super) struct Waiter {
     next: Cell<*const Waiter>,
     pub(super) request: Request,
-    /// Its priority; that of who waits for its owner, if that is higher; or above all others, once it has been
-    /// overtaken too often.
+    /// Its priority; that of a waiter that depends on its owner, if higher; or the highest of all, once it has
+    /// been overtaken too often.
     order: Cell<u32>,
     overtaken: Cell<u32>,
-    /// When it was seen to wait, in nanoseconds, and whether that was reported; see `stall.rs`.
+    /// When it was first seen waiting, in nanoseconds, and whether that was reported; see `stall.rs`.
     since: Cell<u64>,
     /// The dispatcher has followed a chain through it: when it ends, that chain leads elsewhere.
     followed: Cell<bool>,
@@ -82,8 +82,8 @@ impl Waiter {
         }
     }
 
-    /// The `Acquire` pairs with the `Release` in [`Waiter::end`]: who has been granted the lock sees
-    /// what its owners did before.
+    /// The `Acquire` pairs with the `Release` in [`Waiter::end`]: a waiter that was granted the lock
+    /// sees what its owners did before.
     #[inline]
     pub(super) fn outcome(&self) -> Outcome {
         match self.outcome.load(Acquire) {
@@ -93,7 +93,7 @@ impl Waiter {
         }
     }
 
-    /// The handler, if it is one that waits. Under the turnstile's lock.
+    /// The handler, if it is one that waits. Called under the turnstile's lock.
     pub(super) fn handler(&self) -> Option<&Head> {
         match self.sleeper {
             // SAFETY: By the type invariant.
@@ -102,14 +102,14 @@ impl Waiter {
         }
     }
 
-    /// It is seen to wait.
+    /// The waiter is seen waiting.
     pub(super) fn waits_at(&self, now: u64) {
         if self.since.get() == 0 {
             self.since.set(now);
         }
     }
 
-    /// For how long it has been seen to wait; 0 if it was not.
+    /// How long it has been seen waiting; 0 if it was not.
     pub(super) fn waited(&self, now: u64) -> u64 {
         match self.since.get() & !Self::REPORTED {
             0 => 0,
@@ -117,14 +117,14 @@ impl Waiter {
         }
     }
 
-    /// In `since`: its stall, or its deadlock, was reported.
+    /// A bit in `since`: the waiter's stall, or its deadlock, was reported.
     const REPORTED: u64 = 1 << 63;
 
     pub(super) fn is_reported(&self) -> bool {
         self.since.get() & Self::REPORTED != 0
     }
 
-    /// Returns whether it had been before.
+    /// Returns whether it was set before.
     pub(super) fn set_reported(&self) -> bool {
         let since = self.since.get();
         self.since.set(since | Self::REPORTED);
@@ -140,7 +140,7 @@ impl Waiter {
         self.followed.set(true);
     }
 
-    /// It has left the turnstile.
+    /// The waiter has left the turnstile.
     #[inline(always)]
     fn leaves(&self) {
         if self.followed.get() {
@@ -148,16 +148,16 @@ impl Waiter {
         }
     }
 
-    /// Ends the wait. Under the turnstile's lock, the waiter having left the turnstile. A handler is
-    /// added to the batch, if there is one.
+    /// Ends the wait. Called under the turnstile's lock, after the waiter has left the turnstile. A
+    /// handler is added to the batch, if there is one.
     ///
     /// # Safety
     ///
     /// The sleeper is alive. The waiter may be gone afterwards.
     #[inline(always)]
     unsafe fn end(waiter: *const Self, outcome: Outcome, batch: Option<&Batch>) {
-        // SAFETY: The waiter is alive until its outcome is known. Its sleeper is, by the
-        // requirement: it has not given up its wait, for which it would need the turnstile's lock.
+        // SAFETY: The waiter is alive until its outcome is known. Its sleeper is alive by the
+        // requirement: it has not given up its wait, which would take the turnstile's lock.
         unsafe {
             let sleeper = (*waiter).sleeper;
             // The `Release` pairs with the `Acquire` in `outcome`.
@@ -167,33 +167,33 @@ impl Waiter {
     }
 }
 
-/// Who gets the lock next.
+/// The waiters that get the lock next.
 pub(super) struct Heirs {
-    /// So many of the first waiters: one, or all the readers that come before a writer.
+    /// The number of waiters that get it, from the first: one, or all the readers ahead of a writer.
     pub(super) count: usize,
-    /// What the lock's word is for them.
+    /// The lock's word with them as owners.
     pub(super) word: usize,
-    /// There are more waiters than these.
+    /// Whether there are more waiters than these.
     pub(super) more: bool,
 }
 
 /// The waiters of one lock, highest priority first.
 pub(super) struct Turnstile {
     first: Cell<*const Waiter>,
-    /// Counts what comes and goes, so that one can tell whether anything has.
+    /// Counts waiters that come or go, to tell whether any have.
     pub(super) changes: u32,
-    /// A loan of priority to the lock's owner, which is to be repaid when it releases.
+    /// A loan of priority to the lock's owner, to be repaid when it releases the lock.
     pub(super) loan: Option<Loan>,
-    /// The lock is in the list of those that are watched for owners to lend to.
+    /// The lock is in the list of locks that are watched for owners to lend to.
     pub(super) listed: bool,
-    /// It is in the list of those that somebody has waited for.
+    /// The lock is in the list of locks that have ever been waited for.
     pub(super) known: bool,
     pub(super) tally: Tally,
-    /// How often the lock had gone from one to the next when the timer last looked.
+    /// How often the lock had been handed over when the timer last looked.
     pub(super) seen: u64,
-    /// `changes` when the dispatcher had done what is to be done for these waiters.
+    /// `changes` as it was when the dispatcher had done what it had to for these waiters.
     settled: u32,
-    /// The last of the dispatcher's passes that has looked at it.
+    /// The last of the dispatcher's passes that has looked at the lock.
     pub(super) pass: u32,
 }
 
@@ -221,7 +221,7 @@ impl Turnstile {
         self.first.get().is_null()
     }
 
-    /// The link for which `stop` holds at first, or the last one.
+    /// The link to the first waiter for which `stop` holds, or the last link.
     fn link(&self, stop: impl Fn(&Waiter) -> bool) -> &Cell<*const Waiter> {
         let mut link = &self.first;
         // SAFETY: What is in the turnstile is alive, by the requirement of `insert`.
@@ -249,7 +249,7 @@ impl Turnstile {
         self.changes = self.changes.wrapping_add(1);
     }
 
-    /// Has the dispatcher done what is to be done for these waiters?
+    /// Has the dispatcher done what it has to for these waiters?
     pub(super) fn is_settled(&self) -> bool {
         self.settled == self.changes
     }
@@ -258,7 +258,7 @@ impl Turnstile {
         self.settled = self.changes.wrapping_sub(u32::from(!settled));
     }
 
-    /// Does `request` come before all that wait?
+    /// Does `request` come before all waiters?
     pub(super) fn is_outranked_by(&self, request: &Request) -> bool {
         self.iter()
             .next()
@@ -280,7 +280,7 @@ impl Turnstile {
         link.set(waiter);
     }
 
-    /// Takes out a waiter that gives up; false if its wait was over before.
+    /// Removes a waiter that gives up; false if its wait was over already.
     pub(super) fn remove(&mut self, waiter: *const Waiter) -> bool {
         let Some(waiter) = self.take_out(waiter) else {
             return false;
@@ -298,7 +298,7 @@ impl Turnstile {
         Some(waiter)
     }
 
-    /// From now on the waiter, if it is one, comes before those of a lower order.
+    /// Moves the waiter, if it is in the turnstile, ahead of those of a lower order.
     pub(super) fn raise(&mut self, waiter: *const Waiter, order: u32) {
         let Some(waiter) = self.take_out(waiter) else {
             return;
@@ -309,13 +309,13 @@ impl Turnstile {
         unsafe { self.insert(waiter) };
     }
 
-    /// The waiter is part of a deadlock that is reported now; false if one was that it is part of. It waits.
+    /// Marks the waiter, which waits, as part of a deadlock that is reported now; false if that was done before.
     pub(super) fn report(&self, waiter: *const Waiter) -> bool {
         let waiter = self.iter().find(|other| ptr::eq(*other, waiter));
         waiter.is_some_and(|waiter| !waiter.set_reported())
     }
 
-    /// The waiter is told that it waits in vain; false if something has changed since `changes`.
+    /// Tells the waiter that it waits in vain; false if something has changed since `changes`.
     pub(super) fn refuse(&mut self, waiter: *const Waiter, changes: u32) -> bool {
         let removed = self.changes == changes && self.remove(waiter);
         if removed {
@@ -333,8 +333,8 @@ impl Turnstile {
             .unwrap_or(0)
     }
 
-    /// Who gets the lock if it is released now, if that is one alone. `None` if it is readers, or nobody
-    /// waits.
+    /// The waiter that gets the lock if it is released now, if there is just one. `None` if readers get it, or
+    /// nobody waits.
     #[inline(always)]
     pub(super) fn heir(&self) -> Option<Heirs> {
         let first = self.iter().next().filter(|first| !first.request.shared)?;
@@ -345,7 +345,7 @@ impl Turnstile {
         })
     }
 
-    /// Who gets it if readers come first.
+    /// The waiters that get the lock if readers are first.
     pub(super) fn reading_heirs(&self) -> Heirs {
         let count = self.readers();
         Heirs {
@@ -355,7 +355,7 @@ impl Turnstile {
         }
     }
 
-    /// How many readers wait in front of the first writer?
+    /// The number of readers that wait ahead of the first writer.
     pub(super) fn readers(&self) -> usize {
         self.iter().take_while(|w| w.request.shared).count()
     }
@@ -373,11 +373,11 @@ impl Turnstile {
         }
     }
 
-    /// Hands the lock to the first waiter, of which there is one. Returns whether that reads.
+    /// Hands the lock to the first waiter; there must be one. Returns whether it is a reader.
     #[inline(always)]
     pub(super) fn grant_first(&mut self, batch: Option<&Batch>) -> bool {
         let waiter = self.first.get();
-        // SAFETY: By the requirement; and it is alive.
+        // SAFETY: By the requirement there is one, and it is alive.
         let (next, shared) = unsafe { ((*waiter).next.get(), (*waiter).request.shared) };
         self.first.set(next);
         self.changed();
@@ -389,7 +389,7 @@ impl Turnstile {
         shared
     }
 
-    /// So many readers have got the lock in front of those that wait.
+    /// This many readers have got the lock ahead of those that wait.
     #[cold]
     pub(super) fn overtake(&mut self, readers: u32) {
         let Some(writer) = self.iter().find(|waiter| !waiter.request.shared) else {

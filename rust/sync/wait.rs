@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! How threads and handlers wait for a lock that somebody else has.
+//! How threads and handlers wait for a lock that has another owner.
 
 use crate::{
     bindings,
@@ -37,7 +37,7 @@ pub(super) fn thread(raw: &RawLock, shared: bool, interruptible: bool) -> Result
             if interruptible {
                 return Err(EDEADLK);
             }
-            // There is nothing that `lock()` could return. It is not woken.
+            // `lock()` cannot return an error. The thread is never woken.
         }
     }
     if !interruptible {
@@ -46,7 +46,7 @@ pub(super) fn thread(raw: &RawLock, shared: bool, interruptible: bool) -> Result
         if raw.cancel(&waiter) {
             return Err(error);
         }
-        // It came together with the signal: take it.
+        // The outcome came together with the signal: use it.
     }
     match waiter.outcome() {
         Outcome::Refused => Err(EDEADLK),
@@ -93,7 +93,7 @@ fn succeeds(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) {
     }
 }
 
-/// All of it, so that nothing has to be kept across a call where this is inlined.
+/// Does everything, so that where `succeeds` is inlined nothing must be kept across a call.
 #[cold]
 #[inline(never)]
 fn succeeds_observed(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) {
@@ -107,7 +107,7 @@ fn over(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) {
     *waiter = None;
 }
 
-/// Begins or goes on with a handler's wait. Returns whether the lock is taken.
+/// Begins or continues a handler's wait. Returns whether the lock is taken.
 ///
 /// # Safety
 ///
@@ -124,7 +124,7 @@ pub(super) unsafe fn handler(
     if let Some(outcome) = waiter.as_ref().map(Waiter::outcome) {
         return goes_on(irq, waiter, outcome);
     }
-    // First, since it may be woken, on another CPU, as soon as it is queued.
+    // Armed first, since it may be woken, on another CPU, as soon as it is queued.
     let before = head.arm();
     let request = Request {
         owner: Owner::handler(head),
@@ -143,13 +143,13 @@ pub(super) unsafe fn handler(
     *waiter = None;
     head.disarm(before);
     if matches!(taken, Taken::Deadlock) {
-        // Not armed, its pending poll is found to be one that nothing would end.
+        // As it is not armed, its pending poll is recognised as one that nothing would end.
         report_handler(raw, head);
     }
     matches!(taken, Taken::Yes)
 }
 
-/// A handler whose wait stands like this is polled. Returns whether the lock is taken.
+/// A handler is polled while its wait has this outcome. Returns whether the lock is taken.
 #[cold]
 fn goes_on(irq: Interrupt<'_>, waiter: &mut Option<Waiter>, outcome: Outcome) -> bool {
     match outcome {
@@ -169,7 +169,7 @@ pub(super) fn give_up(raw: &RawLock, irq: Interrupt<'_>, waiter: &Waiter) -> boo
     head.waits.set(waits);
     if raw.cancel(waiter) {
         if waits == 0 {
-            // If it goes on to wait for something else, nothing of ours will end that.
+            // If it goes on to wait for something else, nothing in lazyirq will end that.
             head.gives_up();
         }
         return false;

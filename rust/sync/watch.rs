@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The locks that somebody waits for.
+//! The locks that are waited for.
 //!
 //! Most waits are over before anything could be done about them. So a lock that gets a waiter is
-//! only put in a list, and a timer set for half of `boost_delay_us` (or of `stall_ms`, if that is less), if none is
-//! set. It takes out the locks that nobody waits for any more. Where a lock has gone to nobody from one look to the next, it
-//! calls for the [dispatcher](super::lend); where somebody waits for long, [`stall`] reports it. A new
-//! waiter, or a lock that goes to its next owner with others waiting, sets the timer anew.
+//! only put in a list, and a timer is set for half of `boost_delay_us` (or of `stall_ms`, if that is less),
+//! unless one is set. The timer removes the locks that nobody waits for any more. If a lock has not been
+//! handed over from one look to the next, it calls for the [dispatcher](super::lend); if a handler waits for
+//! long, [`stall`] reports it. A new waiter, or a lock that goes to its next owner with others waiting, sets
+//! the timer anew.
 //!
-//! Locks are held in this order: the list's, one turnstile's.
+//! Lock order: the list's, one turnstile's.
 
 use crate::{
     bindings,
@@ -39,16 +40,16 @@ pub(super) static WATCHED: RawSpinLock<Watched> = RawSpinLock::new(
     1,
 );
 
-/// A look is on its way.
+/// A look is pending.
 static DUE: AtomicBool = AtomicBool::new(false);
 
-/// From one look to the next, in nanoseconds.
+/// The time from one look to the next, in nanoseconds.
 static INTERVAL: AtomicU64 = AtomicU64::new(0);
 
-/// Nanoseconds to the next look at what was in motion during the last.
+/// Nanoseconds to the next look at what was in motion during the last look.
 const RETRY: u64 = 50_000;
 
-/// To be called once. However late is lent: stalls are seen by the looks, too.
+/// Called once. However late priority is lent, the looks must see stalls, too.
 pub(super) fn set_delay(boost_delay_us: u32, stall_ms: u32) {
     let boost_us = u64::from(boost_delay_us);
     let us = match u64::from(stall_ms) * 1000 {
@@ -58,7 +59,7 @@ pub(super) fn set_delay(boost_delay_us: u32, stall_ms: u32) {
     INTERVAL.store(us * 1000 / 2, Relaxed);
 }
 
-/// The lock has got a waiter, or its waiters another owner. With its turnstile's lock held.
+/// The lock has got a waiter, or its waiters another owner. Called with its turnstile's lock held.
 #[inline]
 pub(super) fn watch(lock: &RawLock, turnstile: &mut Turnstile) {
     if !turnstile.listed {
@@ -66,7 +67,7 @@ pub(super) fn watch(lock: &RawLock, turnstile: &mut Turnstile) {
         known::learn(lock, turnstile);
         ADDED.add(lock);
     }
-    // Without a delay one is due only while something is in motion.
+    // With a delay of 0 a look is due only while something is in motion.
     if !DUE.load(SeqCst) {
         look_soon();
     }
@@ -80,7 +81,7 @@ fn look_soon() {
     }
 }
 
-/// There will be a look in so many nanoseconds at the latest. Any context.
+/// Has a look made within `interval` nanoseconds. Any context.
 fn look_in(interval: u64) {
     if !DUE.swap(true, SeqCst) {
         // SAFETY: Any context; the timer is not set.
@@ -88,7 +89,7 @@ fn look_in(interval: u64) {
     }
 }
 
-/// There will be one at what is in motion now. Any context.
+/// Has another look made at what is in motion now. Any context.
 pub(super) fn look_again() {
     look_in(INTERVAL.load(Relaxed).max(RETRY));
 }
@@ -101,17 +102,17 @@ pub(super) fn forget(lock: &RawLock) {
     known::forget(lock);
 }
 
-/// A module is going, its static locks with it.
+/// A module is going away, and its static locks with it.
 #[no_mangle]
 extern "C" fn lazyirq_module_goes(module: *mut bindings::module) {
-    // SAFETY: The module is there.
+    // SAFETY: The module still exists.
     let goes = |name: *const c_char| unsafe { bindings::lazyirq_module_has(module, name.cast()) };
     WATCHED.lock().forget_module(goes);
     known::forget_module(goes);
     crate::debugfs::forget_names(goes);
 }
 
-/// The timer. Hard IRQ.
+/// The timer's callback. Hard IRQ.
 #[no_mangle]
 extern "C" fn lazyirq_look() {
     DUE.swap(false, SeqCst);
@@ -130,27 +131,27 @@ extern "C" fn lazyirq_look() {
 /// What a look has found among the locks with waiters.
 #[derive(Default)]
 struct Found {
-    /// One that has gone to nobody since the last look, and somebody waited by then: for the dispatcher to see.
+    /// One that has not been handed over since the last look, with a waiter even then: for the dispatcher.
     stuck: bool,
-    /// One that has, or that nobody waited for.
+    /// One that has, or that nobody waited for then.
     moving: bool,
-    /// Any.
+    /// Any at all.
     waiting: bool,
 }
 
-/// The locks that had waiters when they were last looked at, and the lenders that have nothing to do.
+/// The locks that had waiters when they were last looked at, and the idle lenders.
 ///
 /// A lock stays in the list only while it is marked as listed.
 pub(super) struct Watched {
     list: List<{ list::WATCHED }>,
     pub(super) idle: Cell<Option<&'static Lender>>,
-    /// A lender was missing.
+    /// No lender was idle when needed.
     pub(super) short: Cell<bool>,
-    /// The dispatcher's passes so far, for short.
+    /// The dispatcher's passes so far, wrapping.
     pass: Cell<u32>,
 }
 
-// SAFETY: Under the list's lock.
+// SAFETY: It is accessed under the list's lock.
 unsafe impl Send for Watched {}
 
 impl Watched {
@@ -171,7 +172,7 @@ impl Watched {
         }
     }
 
-    /// Takes out what is a module's.
+    /// Removes a module's locks.
     fn forget_module(&mut self, goes: impl Fn(*const c_char) -> bool) {
         self.collect();
         self.list.retain(|lock| {
@@ -183,7 +184,7 @@ impl Watched {
         });
     }
 
-    /// Takes out the locks without waiters, and looks at the others.
+    /// Removes the locks without waiters, and looks at the others.
     fn sweep(&mut self) -> Found {
         self.collect();
         let mut found = Found::default();
@@ -199,7 +200,7 @@ impl Watched {
             let waited = turnstile.iter().any(|waiter| waiter.waited(now) > 0);
             turnstile.iter().for_each(|waiter| waiter.waits_at(now));
             found.waiting = true;
-            // Who comes and gives up, or comes and waits, is no progress.
+            // A waiter that comes and gives up, or comes and waits, is no progress.
             let moved = turnstile.seen != turnstile.tally.handed_over;
             turnstile.seen = turnstile.tally.handed_over;
             if moved || !waited {
@@ -212,13 +213,13 @@ impl Watched {
         found
     }
 
-    /// The dispatcher begins to look at all of them.
+    /// The dispatcher begins to look at all locks.
     pub(super) fn begin_pass(&self) {
         self.pass.set(self.pass.get().wrapping_add(1));
     }
 
-    /// A lock with waiters that it has not looked at in this pass, and the `SCHED_FIFO` priority that they have to
-    /// lend.
+    /// A lock with waiters that the dispatcher has not looked at in this pass, and the `SCHED_FIFO` priority
+    /// that its waiters have to lend.
     pub(super) fn next_in_pass(&mut self) -> Option<(*const RawLock, u32)> {
         self.collect();
         self.locks().find_map(|lock| {

@@ -39,18 +39,18 @@ const DMA_INTERRUPT: u32 = 1 << 2;
 const DEVICE_BUFFER: u32 = 0x40000;
 pub(crate) const DMA_BYTES: usize = 4096;
 
-/// What is mapped of the BAR, until the device is unbound.
+/// The mapped part of the BAR, until the device is unbound.
 type DevresBar = pci::DevresBar<REGISTERS>;
 pub(crate) type Bar<'a> = pci::Bar<'a, REGISTERS>;
 
-/// Which of the two locks is in use, by what serves the interrupt.
+/// What serves the interrupt, and thus which of the two locks is in use.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mechanism {
     Lazy,
     Stock,
 }
 
-/// A bound device, and what is left of it to files that are open after it was unbound.
+/// A bound device, and what remains of it for files that are still open after it is unbound.
 #[pin_data]
 pub(crate) struct Edu {
     pub(crate) dev: ARef<Device>,
@@ -62,15 +62,15 @@ pub(crate) struct Edu {
     /// The state, if the stock mechanism does.
     #[pin]
     pub(crate) stock: Mutex<State>,
-    /// The engines: each has one requester at a time. Taken before the state's lock.
+    /// The engines: each has one requester at a time. These are taken before the state's lock.
     #[pin]
     factorial: Mutex<()>,
-    /// With the memory it transfers from and to. It goes when the device is unbound.
+    /// With the memory it transfers from and to, which is taken out when the device is unbound.
     #[pin]
     dma: Mutex<Option<DmaMemory>>,
     #[pin]
     raised: Mutex<()>,
-    /// What the character device is read for.
+    /// What a read of the character device returns.
     #[pin]
     pub(crate) answer: Mutex<KVec<u8>>,
 }
@@ -82,7 +82,7 @@ struct DmaMemory {
 
 struct DmaBuffer {
     memory: Coherent<[u8]>,
-    /// Its address, which fits, since the device's addresses are short.
+    /// Its DMA address, which fits, since the device drives at most 32 address bits.
     address: u32,
 }
 
@@ -108,7 +108,7 @@ impl DmaBuffer {
 }
 
 impl Edu {
-    /// Checks that it is an edu device that answers, and makes it ready. No interrupt comes yet.
+    /// Checks that this is a working edu device, and makes it ready. It does not interrupt yet.
     pub(crate) fn new(
         pdev: &pci::Device<Core<'_>>,
         mechanism: Mechanism,
@@ -133,12 +133,12 @@ impl Edu {
             );
             return Err(EIO);
         }
-        // What somebody else may have left behind.
+        // Clear what a previous driver may have left behind.
         bar.write32(!0, IRQ_ACK);
         bar.write32(STATUS_INTERRUPT, STATUS);
 
         let dev: &Device<Bound> = pdev.as_ref();
-        // The rest works without.
+        // The rest works without DMA.
         let memory = DmaMemory::new(pdev, dma_bits)
             .inspect_err(|error| {
                 dev_warn!(
@@ -168,8 +168,8 @@ impl Edu {
         self.bar.access(dev)
     }
 
-    /// The first half of either handler, in hard-IRQ context: what the device interrupts for,
-    /// acknowledged, and its registers. None if it does not interrupt.
+    /// The first half of either handler, in hard-IRQ context: acknowledges the interrupt, and
+    /// returns the registers and the status. None if the device does not interrupt.
     pub(crate) fn acknowledge<'a>(&'a self, dev: &'a Device<Bound>) -> Option<(&'a Bar<'a>, u32)> {
         let bar = self.registers(dev).ok()?;
         let status = bar.read32(IRQ_STATUS);
@@ -194,7 +194,7 @@ impl Edu {
         }
     }
 
-    /// Takes the state's lock, as a thread does.
+    /// Calls `f` with the state's lock held, taken as by a thread.
     fn with_state<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         match self.mechanism {
             Mechanism::Lazy => f(&mut self.lazy.lock()),
@@ -204,7 +204,7 @@ impl Edu {
 
     /// Gives the device a job, waits for the interrupt that ends it, and returns its answer.
     ///
-    /// `held` starts it with the state's lock held, so that the interrupt meets that.
+    /// With `held`, it is started with the state's lock held, so that the interrupt finds it held.
     fn run(&self, source: Source, held: bool, start: impl Fn(&Bar<'_>)) -> Result<u32> {
         let wait = Wait::new()?;
         let job = Job {
@@ -214,7 +214,7 @@ impl Edu {
         let start = || {
             let bar = self.bar.try_access().ok_or(ENODEV)?;
             start(&bar);
-            // A write may be posted: when a read is answered, the device has it.
+            // The write may be posted: once a read is answered, it has reached the device.
             bar.read32(ID);
             Ok(())
         };
@@ -240,11 +240,11 @@ impl Edu {
         })
     }
 
-    /// The interrupt may be another CPU's: gives it the time to meet the lock, which is held. (The
-    /// kernel's mutex does not tell.)
+    /// The interrupt may go to another CPU: gives it time to find the lock held. (The kernel's
+    /// mutex does not tell whether it is contended.)
     fn wait_for_contention(&self) {
         if self.mechanism == Mechanism::Lazy {
-            // Not in time is no failure: the interrupt is handled all the same.
+            // A timeout is not a failure: the interrupt is handled all the same.
             let _ = read_poll_timeout(
                 || Ok(self.lazy.is_contended()),
                 |&contended| contended,
@@ -259,7 +259,7 @@ impl Edu {
         let _engine = self.factorial.lock();
         let status = self.bar.try_access().ok_or(ENODEV)?.read32(STATUS);
         if status & STATUS_COMPUTING != 0 {
-            return Err(EBUSY); // With a job that took too long.
+            return Err(EBUSY); // Still busy with a job that timed out.
         }
         self.run(Source::Factorial, false, |bar| bar.write32(n, FACTORIAL))
     }
@@ -270,7 +270,7 @@ impl Edu {
         let memory = memory.as_ref().ok_or(ENXIO)?;
         let command = self.bar.try_access().ok_or(ENODEV)?.read32(DMA_COMMAND);
         if command & DMA_START != 0 {
-            return Err(EBUSY); // With a job that took too long.
+            return Err(EBUSY); // Still busy with a job that timed out.
         }
         let mut buffer = KVec::from_elem(0, DMA_BYTES, GFP_KERNEL)?;
         memory.back.memory.copy_from_slice(&buffer);
@@ -297,7 +297,7 @@ impl Edu {
         Ok(buffer)
     }
 
-    /// Has the device interrupt `count` times, and waits for each. Returns how many interrupts
+    /// Makes the device interrupt `count` times, and waits for each interrupt. Returns how many
     /// the handler has counted.
     pub(crate) fn raise(&self, count: u32, held: bool) -> Result<u32> {
         let _engine = self.raised.lock();
@@ -313,7 +313,7 @@ impl Edu {
         Ok(self.with_state(|state| state.raised()).wrapping_sub(before))
     }
 
-    /// The device is being unbound: ends the jobs, and has it leave memory and interrupts alone.
+    /// The device is being unbound: ends the jobs, and stops its DMA and interrupts.
     pub(crate) fn shut_down(&self, dev: &Device<Bound>) {
         self.with_state(State::shut_down);
         let Ok(bar) = self.registers(dev) else {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The interrupt: the handler, as a lazy one and as a stock threaded one.
+//! The interrupt: its handler, in a lazy and in a stock threaded version.
 
 use crate::device::{Edu, Mechanism};
 use core::{
@@ -18,15 +18,15 @@ use kernel::{
 };
 use lazyirq::{Handler, Interrupt, Ipl, Options, StockMeter};
 
-/// The interrupt's name, the same for either mechanism, so that debugfs compares them.
+/// The interrupt's name, the same for both mechanisms, so that debugfs compares them.
 const NAME: &CStr = c"lazyirq_edu";
 
-/// The handler as a lazy one: one function, which blocks where it has to.
+/// The lazy handler: one function, which blocks where it must.
 struct Lazy(Arc<Edu>);
 
 impl Handler for Lazy {
     async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
-        // Before anything may block, so that a level-triggered line is quiet by then.
+        // Acknowledge before anything can block, so that a level-triggered line is quiet by then.
         let Some((bar, status)) = self.0.acknowledge(irq.device()) else {
             return IrqReturn::None;
         };
@@ -35,12 +35,12 @@ impl Handler for Lazy {
     }
 }
 
-/// The handler as a stock threaded one: the same, torn in two, with what the halves share.
+/// The stock threaded handler: the same, split in two, with what the two halves share.
 struct Stock<'a> {
     edu: Arc<Edu>,
     dev: &'a Device<Bound>,
     meter: StockMeter,
-    /// Acknowledged, and not yet recorded.
+    /// What is acknowledged, but not yet recorded.
     status: AtomicU32,
 }
 
@@ -64,7 +64,7 @@ impl ThreadedHandler for Stock<'_> {
     }
 }
 
-/// A served interrupt. It is served no more when this is dropped.
+/// A served interrupt. It is no longer served once this is dropped.
 pub(crate) type Served<'a> = KBox<dyn Send + 'a>;
 
 /// Serves the interrupt of `pdev`.
@@ -91,8 +91,8 @@ pub(crate) fn serve<'a>(
     }
 }
 
-/// Holds vectors and registration. The registration borrows from the vectors, which a struct
-/// cannot say of its own fields; what an `async fn` keeps may. It never ends, it is dropped.
+/// Holds the vectors and the registration. The registration borrows from the vectors, which fields
+/// of one struct cannot do, but variables of an `async fn` can. It never completes: it is dropped.
 async fn hold(pdev: &pci::Device<Bound>, edu: Arc<Edu>, irq_type: IrqType, ipl: Ipl) -> Result {
     let dev: &Device<Bound> = pdev.as_ref();
     let vectors = pdev.alloc_irq_vectors(1, 1, IrqTypes::default().with(irq_type))?;
@@ -111,10 +111,10 @@ async fn hold(pdev: &pci::Device<Bound>, edu: Arc<Edu>, irq_type: IrqType, ipl: 
                 meter,
                 status: AtomicU32::new(0),
             };
-            // SAFETY: The registration must be dropped, not forgotten. It goes from here into a
-            // box, which only this function's future has. The future is dropped as part of the
-            // driver's data, by the driver core, before the device is unbound, or, if the probe
-            // fails, with what the probe had made by then. Nothing of this driver forgets either.
+            // SAFETY: The registration must be dropped, not forgotten. It is moved from here into
+            // a box that only this function's future owns. The driver core drops the future as part
+            // of the driver's data, before the device is unbound, or, if the probe fails, with what
+            // the probe had made by then. Nothing in this driver forgets either.
             let registration =
                 unsafe { irq::ThreadedRegistration::new(request, Flags::SHARED, NAME, Ok(stock)) };
             let _registration = KBox::pin_init(registration, GFP_KERNEL)?;

@@ -13,7 +13,7 @@ use kernel::{
     sync::Arc,
 };
 
-/// A misc device's name has to be there for ever, so there are as many as there are names.
+/// A misc device's name must exist for ever, so there can be as many devices as there are names.
 const NAMES: [&CStr; 4] = [
     c"lazyirq_edu0",
     c"lazyirq_edu1",
@@ -27,7 +27,7 @@ const LONGEST: usize = DMA_BYTES + b"dma \n".len();
 /// The highest number of interrupts to raise at a time.
 const MOST_RAISED: u32 = 1_000_000;
 
-/// Who has which name. Opening a file gives nothing but its name to go by.
+/// Which device has which name. When a file is opened, its name is all that identifies the device.
 struct Table([Entry; NAMES.len()]);
 
 enum Entry {
@@ -41,7 +41,7 @@ lazyirq::static_lock! {
     static TABLE: Mutex<Table> = Table([const { Entry::Free }; NAMES.len()]);
 }
 
-/// A name that a device has. It is free again when this is dropped.
+/// A device's name. It is free again once this is dropped.
 pub(crate) struct Place(usize);
 
 impl Place {
@@ -78,7 +78,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let entry = core::mem::replace(&mut TABLE.lock().0[self.0], Entry::Free);
-        // Without the lock: it may be the last reference.
+        // Drop it without the lock: it may be the last reference.
         drop(entry);
     }
 }
@@ -109,7 +109,7 @@ impl MiscDevice for Edu {
         let length = iov.copy_from_iter_vec(&mut text, GFP_KERNEL)?;
         let answer = edu.obey(text.strip_suffix(b"\n").unwrap_or(&text))?;
         *edu.answer.lock() = answer;
-        // What is read next is the answer, from its beginning.
+        // The next read returns the answer, from its beginning.
         *kiocb.ki_pos_mut() = 0;
         Ok(length)
     }
@@ -121,7 +121,7 @@ impl MiscDevice for Edu {
     }
 }
 
-/// What can be written.
+/// What can be written: a command.
 enum Command<'a> {
     Factorial(u32),
     Dma(&'a [u8]),
@@ -147,7 +147,7 @@ impl<'a> Command<'a> {
 }
 
 impl Edu {
-    /// Does what was written, and returns what is then read.
+    /// Carries out the command that was written, and returns the answer.
     fn obey(&self, text: &[u8]) -> Result<KVec<u8>> {
         let mut answer = match Command::parse(text) {
             Some(Command::Factorial(n)) => print(fmt!("{}", self.factorial(n)?))?,

@@ -18,7 +18,7 @@ use kernel::{
 /// How long a job may take. A transfer takes 100 ms.
 const PATIENCE: Delta = Delta::from_secs(5);
 
-/// What can interrupt, by its place in [`State::jobs`].
+/// A source of interrupts. Its number is its place in [`State::jobs`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Source {
     Factorial,
@@ -33,18 +33,18 @@ impl Source {
     pub(crate) const fn bit(self) -> u32 {
         match self {
             Source::Factorial => 0x1,
-            // The device leaves the choice to who writes the register.
+            // The device leaves this choice to the writer of the register.
             Source::Raised => 0x2,
             Source::Dma => 0x100,
         }
     }
 }
 
-/// The end of a job, which its requester waits for: an interrupt, or that it takes too long.
+/// The end of a job, which its requester waits for: an interrupt or a timeout.
 ///
-/// The handler needs something that it may call in hard-IRQ context, PREEMPT_RT's too, where a
-/// condition variable's wait queue is not fit for it. A `Completion` is, with `lazyirq::complete()`,
-/// but is waited for without bound: so there is one for each job, and a timer that ends it.
+/// The handler needs something that it may call in hard-IRQ context, also on PREEMPT_RT, where the
+/// wait queue of a condition variable is unsuitable. A `Completion` is suitable, with
+/// `lazyirq::complete()`, but waits without a bound: so each job has one, and a timer that ends it.
 #[pin_data]
 pub(crate) struct Wait {
     #[pin]
@@ -91,17 +91,17 @@ pub(crate) struct Job {
 #[derive(Default)]
 pub(crate) struct State {
     jobs: [Option<Job>; Source::ALL.len()],
-    /// How many interrupts of [`Source::Raised`] there were.
+    /// How many interrupts of [`Source::Raised`] there have been.
     raised: u32,
     /// The device is being unbound: no more jobs.
     gone: bool,
 }
 
 impl State {
-    /// Ends a job. The requester takes it out of its place: a handler must not drop what may be
-    /// the last reference, since memory is not to be freed in hard-IRQ context on PREEMPT_RT.
+    /// Ends a job. The requester takes it out of its place: a handler must not drop what may be the
+    /// last reference, since memory must not be freed in hard-IRQ context on PREEMPT_RT.
     pub(crate) fn end(&mut self, source: Source, answer: Result<u32>) {
-        // None if the interrupt came after the requester had lost patience.
+        // None if the interrupt came after the requester had timed out.
         if let Some(job) = &mut self.jobs[source as usize] {
             job.answer = Some(answer);
             lazyirq::complete(&job.wait.done);
@@ -132,7 +132,7 @@ impl State {
         self.raised
     }
 
-    /// Ends all jobs, and lets no more begin.
+    /// Ends all jobs, and prevents new ones.
     pub(crate) fn shut_down(&mut self) {
         self.gone = true;
         for source in Source::ALL {

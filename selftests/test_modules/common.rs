@@ -13,14 +13,14 @@ pub(crate) const IRQ_STATUS: usize = 0x24;
 pub(crate) const IRQ_RAISE: usize = 0x60;
 pub(crate) const IRQ_ACK: usize = 0x64;
 
-/// How long anything is waited for. A script that has to start a dozen processes meanwhile takes
-/// twenty seconds on an emulated debug kernel.
+/// The bound of any wait. A script that must start a dozen processes meanwhile takes twenty seconds
+/// on an emulated debug kernel.
 pub(crate) const BOUND: Delta = Delta::from_secs(60);
 
-/// And if that is done without sleeping: after 21 seconds the kernel complains.
+/// The bound of a wait without sleeping: after 21 seconds the kernel complains.
 const SPIN_BOUND: Delta = Delta::from_secs(15);
 
-/// Calls `f` until it is true, without sleeping: the interrupt may be for this CPU.
+/// Calls `f` until it returns true, without sleeping: the interrupt may be for this CPU.
 pub(crate) fn spin_until(f: impl Fn() -> bool) -> bool {
     let start = Instant::<Monotonic>::now();
     while !f() {
@@ -32,8 +32,8 @@ pub(crate) fn spin_until(f: impl Fn() -> bool) -> bool {
     true
 }
 
-/// Is this a hard IRQ, as far as the handler is concerned? By whether the processor takes interrupts:
-/// the running task's name would not tell, since a hard IRQ may have interrupted an ithread.
+/// Is this a hard IRQ, as far as the handler is concerned? Decided by whether the processor takes interrupts:
+/// the running task's name does not tell, since a hard IRQ may have interrupted an ithread.
 pub(crate) fn in_hard_irq() -> bool {
     let flags: u64;
     // SAFETY: Reads the flags.
@@ -53,7 +53,7 @@ pub(crate) fn in_hard_irq() -> bool {
     }
 }
 
-/// Gives `f` what was written to a control file.
+/// Calls `f` with what was written to a control file.
 pub(crate) fn with_text(reader: &mut UserSliceReader, f: impl FnOnce(&str) -> Result) -> Result {
     let mut buffer = [0; 64];
     let length = reader.len();

@@ -7,8 +7,8 @@
 //! with the mechanism: an interrupt-disabling spinlock, a mutex, a lazyirq mutex.
 //!
 //! It binds to two of QEMU's `edu` devices. The first one's interrupt is the [`Witness`]: it comes while
-//! the handlers of the second one work. With that one the module measures, in its probe, and prints one
-//! line for each figure. Time stamps are the TSC's, which counts instructions when QEMU
+//! the handlers of the second one work. The module measures with the second one, in its probe, and prints
+//! one line for each figure. Time stamps are from the TSC, which counts instructions when QEMU
 //! runs with `-icount shift=0`.
 //!
 //! Here are the mechanisms; the cases are in `run.rs`.
@@ -42,7 +42,7 @@ mod run;
 mod witness;
 
 lazyirq::static_lock! {
-    /// While the first device is bound.
+    /// The witness, while the first device is bound.
     static WITNESS: Mutex<Option<Arc<Witness>>> = None;
 }
 
@@ -52,7 +52,7 @@ struct Shared {
     registers: Registers,
     witness: Arc<Witness>,
     done: AtomicU64,
-    /// Interrupts so far, under one lock for each mechanism.
+    /// The number of interrupts so far, under one lock for each mechanism.
     #[pin]
     spin: SpinLockIrq<u64>,
     #[pin]
@@ -66,7 +66,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// When the handler was done, once it is.
+    /// Waits until the handler is done, and returns when that was.
     fn await_done(&self) -> u64 {
         loop {
             match self.done.load(Relaxed) {
@@ -83,8 +83,8 @@ impl Shared {
     }
 }
 
-/// The handler's body, the lock apart. A `LONG` one works for a millisecond, in which the other interrupt
-/// comes.
+/// The handler's body, except for the lock. A `LONG` one works for a millisecond, during which the other
+/// interrupt comes.
 macro_rules! body {
     ($shared:expr, $lock:expr) => {{
         $shared.registers.acknowledge();
@@ -138,7 +138,7 @@ impl<const LONG: bool> Handler for Lazy<LONG> {
     }
 }
 
-/// A lazy one that always goes on in its interrupt thread.
+/// A lazy handler that always continues in its interrupt thread.
 struct Deferring(Arc<Shared>);
 
 impl Handler for Deferring {
@@ -166,7 +166,7 @@ fn elsewhere() -> bool {
     module_parameters::elsewhere.value() != 0
 }
 
-/// What a thread pays to lock and unlock, and others for a millisecond in between.
+/// Measures what a thread pays to lock and unlock, and what others pay for a millisecond in between.
 fn measure_locks(shared: &Arc<Shared>, request: irq::IrqRequest<'_>, rounds: usize) -> Result {
     let irq = request.irq();
     let run = |mechanism, vector| Run {
@@ -220,7 +220,7 @@ fn measure_locks(shared: &Arc<Shared>, request: irq::IrqRequest<'_>, rounds: usi
 }
 
 impl Run<'_> {
-    /// With the handler registered, and `lock` for what the thread shares with it.
+    /// Measures with the handler registered; `lock` takes the lock that the thread shares with it.
     fn measure_handler<const LONG: bool, G>(&self, lock: impl Fn() -> G) -> Result {
         if LONG {
             return self.others(lock);
@@ -238,7 +238,7 @@ impl Run<'_> {
     }
 }
 
-/// With handlers that are `LONG` or not.
+/// Measures with handlers that are `LONG` or not.
 fn measure<const LONG: bool>(
     pdev: &pci::Device<Core<'_>>,
     witness: Arc<Witness>,
@@ -321,7 +321,7 @@ fn measure<const LONG: bool>(
 
 struct Bench;
 
-/// What there is of the first device.
+/// The first device's data.
 struct Data<'bound> {
     witness: Option<Pin<KBox<irq::ThreadedRegistration<'bound, Watching>>>>,
     _vectors: Option<KBox<pci::IrqVectorRegistration<'bound>>>,
@@ -353,7 +353,7 @@ impl Bench {
             )
         };
         let registration = KBox::pin_init(registration, GFP_KERNEL)?;
-        // Gives its thread the priority.
+        // This gives its thread the priority.
         witness.raise();
         witness.waited();
         *WITNESS.lock() = Some(witness);
@@ -367,7 +367,7 @@ impl Bench {
 kernel::pci_device_table!(
     TABLE,
     <Bench as pci::Driver>::IdInfo,
-    // The kernel crate's list of vendors has no QEMU, so the class it is, and a look in probe.
+    // The kernel crate's list of vendors lacks QEMU: match the class here, and the IDs in probe.
     [(pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
 );
 

@@ -2,10 +2,10 @@
 
 //! The selftests' lazy driver of the simulated devices of `lazyirq_sim.ko`.
 //!
-//! It takes the devices that are bound to it by `driver_override`. For each there are, in
+//! It takes the devices that are bound to it by `driver_override`. Each has, in
 //! `/sys/kernel/debug/<device>/`,
 //!
-//! - `mode`: write `<mode> [<count>]`, and the handler does that (for so many interrupts, and is
+//! - `mode`: write `<mode> [<count>]`, and the handler does that (for that many interrupts, and is
 //!   `plain` again afterwards);
 //! - `hold`: the writer holds the device's mutex until something is written to `release`; reading
 //!   tells whether it is held.
@@ -13,13 +13,13 @@
 //! | mode | the handler |
 //! |---|---|
 //! | `plain` | answers its device, takes the mutex |
-//! | `late` | takes the mutex, answers its device then |
+//! | `late` | takes the mutex, then answers its device |
 //! | `defer` | answers its device, defers, takes the mutex |
 //! | `mute` | takes the mutex, and says "handled" without having answered |
 //! | `mute-deferred` | defers, and says "handled" without having answered |
 //! | `foreign` | says that it was not its device |
-//! | `foreign-locked` | takes the mutex, and says so then |
-//! | `foreign-deferred` | defers, and says so then |
+//! | `foreign-locked` | takes the mutex, and then says so |
+//! | `foreign-deferred` | defers, and then says so |
 //!
 //! Writing to `/sys/kernel/debug/lazyirq_lines/ipl` sets the IPL of what is bound afterwards.
 
@@ -70,12 +70,12 @@ const MODES: [(&str, Mode); 8] = [
 #[pin_data]
 struct Shared {
     device: Device,
-    /// Counts what has come by.
+    /// Counts the times that a handler has taken it.
     #[pin]
     mutex: Mutex<u64>,
-    /// An index of `MODES`.
+    /// An index into `MODES`.
     mode: AtomicU8,
-    /// For so many interrupts.
+    /// For how many interrupts the mode applies.
     count: AtomicU32,
     held: AtomicBool,
     released: AtomicBool,
@@ -86,14 +86,14 @@ impl Shared {
         let (name, count) = text.split_once(' ').unwrap_or((text, "4294967295"));
         let mode = MODES.iter().position(|mode| mode.0 == name).ok_or(EINVAL)?;
         let count = count.parse().map_err(|_| EINVAL)?;
-        // The handler may look at any moment.
+        // The handler may read these at any moment.
         self.count.store(0, SeqCst);
         self.mode.store(mode as u8, SeqCst);
         self.count.store(count, SeqCst);
         Ok(())
     }
 
-    /// What is to be done with the interrupt that has come.
+    /// What to do with the interrupt that has come.
     fn next_mode(&self) -> Mode {
         let less = |count: u32| count.checked_sub(1);
         match self.count.fetch_update(SeqCst, SeqCst, less) {

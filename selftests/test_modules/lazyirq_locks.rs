@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The selftests' actors on locks: threads and handlers that each carry out a little program, so that
-//! the scripts can put them in each other's way as they like.
+//! the scripts can make them contend as needed.
 //!
 //! In `/sys/kernel/debug/lazyirq_locks/`, what is written to
 //!
@@ -9,21 +9,21 @@
 //!   fails if a step did;
 //! - `raise0` and `raise1` is a program for the handler of the first and second `edu` device, for
 //!   which an interrupt is raised, without waiting for anything;
-//! - `go` is the name of an actor that is to go on;
-//! - `reset` empties the trace, which tells what was done by whom, in order, and is read from any of
+//! - `go` is the name of an actor that may continue;
+//! - `reset` empties the trace, which tells which actor did what, in order, and is read from any of
 //!   these three.
 //!
-//! `stack` tells how deep in the stack of a thread each handler was that this thread has resumed, in bytes
+//! `stack` tells, for each handler that a thread has resumed, how deep in that thread's stack it ran, in bytes
 //! from where the thread had begun.
 //!
 //! A program is the actor's name, a letter, and steps:
 //!
 //! | step | what it does |
 //! |---|---|
-//! | `x0` `i0` `t0` | take mutex 0: anyhow, interruptibly, if it is free |
+//! | `x0` `i0` `t0` | take mutex 0: uninterruptibly, interruptibly, if it is free |
 //! | `r0` `w0` | take read/write lock 0 to read, to write |
 //! | `R0` `W0` | the same, interruptibly |
-//! | `p0` `v0` | the same, if possible at once |
+//! | `p0` `v0` | the same, if it is possible at once |
 //! | `k0` | take the kernel's mutex 0 (threads) |
 //! | `u` | release what was taken last |
 //! | `U` | the same, not preemptible (threads) |
@@ -31,7 +31,7 @@
 //! | `d` | defer (handlers) |
 //! | `f` | forget the guard of what was taken last (handlers) |
 //!
-//! At the end all is released, last first. A step that is done leaves the actor's name and itself in
+//! At the end all locks are released, last first. A step that is done leaves the actor's name and its own in
 //! the trace; `.` is the end, `!` a step that failed. A handler's steps off the lazy path have a `'`.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -74,8 +74,8 @@ global_lock! {
     unsafe(uninit) static K0: Mutex<u64> = 0;
 }
 
-/// Where on its stack the thread began that carries out a program, for handlers that it resumes; 0 if
-/// there are several.
+/// Where on its stack the thread that carries out a program began, for handlers that it resumes; 0 if
+/// there are several such threads.
 static BEGIN: AtomicUsize = AtomicUsize::new(0);
 static THREADS: AtomicU32 = AtomicU32::new(0);
 static DEPTHS: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
@@ -89,7 +89,7 @@ struct Step {
 
 const STEPS: usize = 8;
 
-/// A program in one word, a byte a step: what, and which in the top bit.
+/// A program in one word, one byte per step: what, and which in the top bit.
 #[derive(Clone, Copy, Default)]
 struct Program {
     actor: u8,
@@ -129,7 +129,7 @@ impl Program {
     }
 }
 
-/// Leaves a step that is done in the trace, with the lock that it is about.
+/// Records a step that is done in the trace, with the lock that it is about.
 fn mark_step(actor: u8, what: u8, which: u8, ithread: bool) {
     let which = match what {
         b'd' | b'u' | b'U' | b'b' | b'!' => 0,
@@ -138,10 +138,10 @@ fn mark_step(actor: u8, what: u8, which: u8, ithread: bool) {
     mark(actor, what, which, ithread);
 }
 
-/// A bit for each actor that may go on.
+/// A bit for each actor that may continue.
 static GO: AtomicU32 = AtomicU32::new(0);
 
-/// Waits for `go`. A signal ends it as well.
+/// Waits for `go`. A signal ends the wait as well.
 fn wait_for_go(actor: u8, busily: bool) -> Result {
     let bit = 1 << (actor - b'A');
     let may_go = || GO.fetch_and(!bit, SeqCst) & bit != 0;
@@ -177,7 +177,7 @@ enum TakenIrq<'a> {
     Write(IrqWriteGuard<'a, u64>),
 }
 
-/// Releases from the last on.
+/// Releases all, last first.
 fn release_all<T>(taken: &mut [Option<T>; STEPS]) {
     while release_last(taken) {}
 }
@@ -231,10 +231,10 @@ fn stack() -> usize {
     core::hint::black_box(&raw const here).addr()
 }
 
-/// How deep in the stack a handler is that a thread resumes.
+/// Notes how deep in the stack of the thread that resumes it a handler runs.
 fn note_depth() {
     let depth = BEGIN.load(SeqCst).wrapping_sub(stack());
-    // Another thread's stack is farther away, and in hard IRQ there is another one.
+    // Another thread's stack is farther away, and so is the one used in hard IRQ.
     if depth < 1 << 14 {
         let place = DEPTHS.iter().find(|place| place.load(SeqCst) == 0);
         place.inspect(|place| place.store(depth, SeqCst));
@@ -258,7 +258,7 @@ fn carry_out(program: Program) -> Result {
     let mut taken = [const { None }; STEPS];
     let actor = program.actor;
     for this in program.steps() {
-        // What is waited for shows when it has begun.
+        // A wait is recorded when it begins.
         let waits = matches!(this.what, b'h' | b'b');
         if waits {
             mark(actor, this.what, 0, false);
@@ -272,7 +272,7 @@ fn carry_out(program: Program) -> Result {
             mark_step(actor, this.what, this.which, false);
         }
     }
-    // The end is told first: who gets the locks tells so after it.
+    // The end is recorded first: the actors that get the locks record that after it.
     mark(actor, b'.', 0, false);
     release_all(&mut taken);
     Ok(())
@@ -415,7 +415,7 @@ global_lock! {
 kernel::pci_device_table!(
     TABLE,
     <Locks as pci::Driver>::IdInfo,
-    // The kernel crate's list of vendors has no QEMU, so the class it is, and a look in probe.
+    // The kernel crate's list of vendors lacks QEMU: match the class here, and the IDs in probe.
     [(pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
 );
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Stock drivers of the simulated devices of lazyirq_sim.ko, to share lines with
- * lazy ones: with a hard handler, also on PREEMPT_RT; with a thread, and a primary handler that quiets
- * the device; with a thread alone, for which the kernel masks the line (oneshot).
+ * lazy ones: with a hard handler, also on PREEMPT_RT; with a thread, and a primary handler that silences
+ * the device; with a thread only, for which the kernel masks the line (oneshot).
  */
 #include <linux/interrupt.h>
 #include <linux/module.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A simulated interrupt controller for the selftests: eight lines, or as many as the
- * parameter "lines" says. Of each eight the first four are edge-triggered, the others
+ * parameter "lines" says. Of every eight, the first four are edge-triggered, the others
  * level-triggered. Each has four devices, or as many as "sources" says.
  *
- * An interrupt is taken in hard-IRQ context, on whatever runs on the line's CPU.
+ * An interrupt is taken in hard-IRQ context, on top of whatever runs on the line's CPU.
  * What the hardware does to interrupts is done exactly and counted, so that a
  * test can account for each: an edge is kept in a latch, which holds one, while
  * its line is masked or delivering; a level line is delivered again and again,
@@ -12,17 +12,17 @@
  *
  * The devices are the platform devices lazyirq_sim<line>.<source>. A driver is
  * bound to one by driver_override and bind: that of lazyirq_lines.ko, which is lazy,
- * or a stock one of lazyirq_neighbours.ko. A device counts events that nobody has
+ * or a stock one of lazyirq_neighbours.ko. A device counts events that have not been
  * answered: raising adds one, answering takes all of them.
  *
- * In /sys/kernel/debug/lazyirq_sim/ line<n> shows what was counted, and to control
- * is written
+ * In /sys/kernel/debug/lazyirq_sim/, line<n> shows what was counted, and control
+ * accepts
  * - "raise <line> <source> [<count>]",
  * - "disable <line>", "disable_nosync <line>", "enable <line>": the function of
  *   that name is called,
- * - "unhandled <line> 0 <count>": the kernel takes it that nobody answered so many
- *   interrupts just now,
- * - "reset <line>": the counters, when nothing is under way.
+ * - "unhandled <line> 0 <count>": makes the kernel believe that this many interrupts
+ *   have just gone unanswered,
+ * - "reset <line>": resets the counters, when nothing is under way.
  */
 #include <linux/debugfs.h>
 #include <linux/delay.h>
@@ -54,16 +54,16 @@ module_param(slow, bool, 0);
 MODULE_PARM_DESC(slow, "The controller is behind a bus that has to be waited for");
 
 /*
- * So many interrupts in a row that nobody answered jam a line: a storm that
- * neither lazyirq nor the kernel, which shuts a line after 100,000, has ended
+ * This many unanswered interrupts in a row jam a line: a storm that neither
+ * lazyirq nor the kernel, which shuts a line down after 100,000, has ended
  * must not take the machine with it.
  */
 #define STORM 1000000
 
 /*
- * After so many of them a line takes a breath. The vector of a real line ranks
- * below the timer's, the one that simulates it here above; and whoever is to end
- * a storm has to run.
+ * After this many of them a line takes a breath. A real line's vector ranks
+ * below the timer's, but the one that simulates it here ranks above it; and
+ * whatever is to end a storm must get to run.
  */
 #define STORM_PART 64
 #define BREATH_US 50
@@ -85,7 +85,7 @@ struct line {
 	bool level, latch, masked, jammed;
 	/* From the decision to deliver until the interrupt is handled. */
 	bool delivering;
-	/* Interrupts, edges that became one with another in the latch, interrupts since an answer. */
+	/* Interrupts, edges that merged with another in the latch, interrupts since an answer. */
 	unsigned long delivered, coalesced, in_a_row;
 	struct irq_work work;
 	call_single_data_t csd;
@@ -122,7 +122,7 @@ static void arrived_on_cpu(void *data)
 {
 	struct line *line = data;
 
-	/* Not always a hard IRQ here: the idle task takes such calls by itself. */
+	/* This is not always a hard IRQ: the idle task makes such calls itself. */
 	irq_work_queue(&line->work);
 }
 
@@ -137,7 +137,7 @@ static enum hrtimer_restart breathed(struct hrtimer *timer)
 	return HRTIMER_NORESTART;
 }
 
-/* Whatever may have made an interrupt due comes here, with the lock. */
+/* Called with the lock held, after anything that may have made an interrupt due. */
 static void send(struct line *line)
 {
 	lockdep_assert_held(&line->lock);
@@ -212,7 +212,7 @@ static void sim_ack(struct irq_data *data)
 
 /*
  * For an edge that came while the kernel had the line disabled. If the latch holds
- * another by now, it is two that become one.
+ * another one by now, the two merge.
  */
 static int sim_retrigger(struct irq_data *data)
 {
@@ -469,7 +469,7 @@ static int add_line(unsigned int number)
 	return 0;
 }
 
-/* Nothing of the line's is bound to a driver any more, so it is masked. */
+/* None of the line's devices is bound to a driver any more, so it is masked. */
 static void remove_line(struct line *line)
 {
 	if (!line->irq)

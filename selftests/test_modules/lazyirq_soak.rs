@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! The soak's driver, on the simulated devices of `lazyirq_sim.ko`: handlers and threads that do
-//! at random what they may, and account for every interrupt.
+//! random things that they may do, and account for every interrupt.
 //!
 //! It takes the devices that are bound to it by `driver_override`. In `/sys/kernel/debug/lazyirq_soak/`
 //!
-//! - `work`: write `<seed> <milliseconds>`, and the writer raises interrupts and takes locks for so
-//!   long, all of it drawn from the seed; with ` fifo` behind it as a real-time thread;
+//! - `work`: write `<seed> <milliseconds>`, and the writer raises interrupts and takes locks for that
+//!   long, all of it drawn from the seed; with ` fifo` appended, as a real-time thread;
 //! - `accounts`: for each device, what its handler has counted: how often it was run, how many of the
 //!   runs answered an event, how many events came on top of these, and how many runs found none.
 //!
-//! The handlers' choices are drawn from the parameter `seed`, each device's in an order of their own.
+//! The handlers' choices are drawn from the parameter `seed`, with a sequence of its own for each device.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use kernel::{
@@ -57,7 +57,7 @@ const RAISED: [(c_uint, c_uint); 10] = [
 ];
 
 static_lock! {
-    // Whoever takes several takes them in this order.
+    // If several are taken, they are taken in this order.
     static M0: Mutex<u64> = 0;
     static M1: Mutex<u64> = 0;
     static M2: Mutex<u64> = 0;
@@ -70,7 +70,7 @@ struct Random(AtomicU64);
 impl Random {
     fn new(seed: u64) -> Self {
         let this = Self(AtomicU64::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1));
-        // Seeds that differ little begin alike.
+        // The first numbers are alike for seeds that differ little.
         (0..8).for_each(|_| _ = this.below(1));
         this
     }
@@ -82,7 +82,7 @@ impl Random {
         x ^= x << 25;
         x ^= x >> 27;
         self.0.store(x, Relaxed);
-        // Of 31 bits, the most random ones.
+        // The upper 31 bits are the most random ones.
         ((x.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) * limit) >> 31
     }
 }
@@ -99,7 +99,7 @@ struct Shared {
 }
 
 impl Shared {
-    /// One run is over that has answered so many events.
+    /// Counts a run that is over and has answered this many events.
     fn account(&self, events: usize) -> IrqReturn {
         if events == 0 {
             self.none.fetch_add(1, Relaxed);
@@ -120,7 +120,7 @@ impl Handler for Soaked {
         if !self.0.device.asks() {
             return self.0.account(0);
         }
-        // Some answer their devices only at the end: meanwhile these ask on and on.
+        // Some answer their devices only at the end: until then the devices keep asking.
         let late = random.below(4) == 0;
         let mut events = if late { 0 } else { self.0.device.answer() };
         let work = || udelay(Delta::from_micros(random.below(10) as i64));
@@ -170,7 +170,7 @@ fn raise(random: &Random) {
     }
 }
 
-/// What a thread does with a lock in hand.
+/// What a thread does while it holds a lock.
 fn hold(random: &Random) {
     raise(random);
     match random.below(4) {
@@ -288,7 +288,7 @@ impl platform::Driver for Soak {
             sum.wrapping_mul(31).wrapping_add(byte.into())
         });
         let random = Random::new(module_parameters::seed.value() ^ number);
-        // The more important the fewer, as in life.
+        // The more important a level, the fewer devices have it.
         let ipl = Ipl::new(1 + (random.below(10) * random.below(10) / 9) as u8)?;
         let shared = Arc::new(
             Shared {

@@ -5,12 +5,12 @@
 //! For the n-th device, `/sys/kernel/debug/lazyirq_test<n>/` holds
 //!
 //! - `run`: write `<scenario> <rounds>`; each round checks the trace that the scenario leaves. The
-//!   write fails with `EIO` if one differs, and reading tells what was expected and what came;
+//!   write fails with `EIO` if a trace differs, and reading tells what was expected and what came;
 //! - `raise`: write `<mode>`, and one interrupt is raised for it, without waiting for anything;
 //! - `hold`: write `a` or `b`, and the writer holds that mutex until something is written to
 //!   `release`;
-//! - `work`: write a number, and a thread of the kernel's holds `a` for so many milliseconds. It
-//!   must be done when the module is unloaded;
+//! - `work`: write a number, and a kernel thread holds `a` for that many milliseconds. It must be
+//!   done when the module is unloaded;
 //! - `trace`: what has happened since the last round, or since something was written to `reset`.
 //!
 //! | in the trace | what happened |
@@ -18,11 +18,11 @@
 //! | `(` `)` | a thread has taken a mutex, is about to release it |
 //! | `!` | a thread is about to raise an interrupt |
 //! | `E` | the handler was entered |
-//! | `F` | the handler has deferred, and goes on |
+//! | `F` | the handler has deferred, and continues |
 //! | `A` `B` | the handler has got that mutex |
 //! | `D` | the handler is done |
 //!
-//! The handler's letters are lower case when they come from an ithread.
+//! The handler's letters are in lower case when it runs in an ithread.
 
 use core::{
     future::{poll_fn, Future},
@@ -60,11 +60,11 @@ enum Mode {
     Plain,
     /// Takes `a`, and then `b` too.
     Two,
-    /// Defers, and takes `a` then.
+    /// Defers, and then takes `a`.
     Defer,
-    /// Waits for what nothing will ever end.
+    /// Waits for something that never comes.
     Illegal,
-    /// Gives up its wait for `b`, and waits for what nothing will ever end.
+    /// Gives up its wait for `b`, and waits for something that never comes.
     GivesUp,
     /// Takes `a` while it holds it.
     Deadlock,
@@ -72,7 +72,7 @@ enum Mode {
     Foreign,
     /// Defers, and is busy until something is written to `release`.
     Busy,
-    /// Defers, and sleeps, as it must not.
+    /// Defers, and sleeps, which it must not do.
     Sleep,
     /// Says that its device raised the interrupt a second ago.
     Late,
@@ -155,7 +155,7 @@ impl Shared {
         Ok(())
     }
 
-    /// One round of a scenario: what was expected of it, if it was done in time.
+    /// One round of a scenario. Returns the trace that is expected, if it was done in time.
     fn round(&self, scenario: &str) -> Result<&'static str> {
         let entered = || spin_until(|| self.saw(b'E'));
         // The handler may be on another CPU: it is blocked when it is in the mutex's queue.
@@ -219,8 +219,8 @@ impl Shared {
 
     fn run(&self, registration: &Registered, scenario: &str, rounds: u32) -> Result {
         let mut text = KVec::new();
-        // The handler is done when it says so, but the interrupt is not over yet: the next one, or that
-        // of the other device, would be remembered or held. So here, for the last one, and below.
+        // When the handler says that it is done, the interrupt is not over yet: the next one, or the other
+        // device's, would be remembered or held. So synchronize here, for the last one, and below.
         registration.synchronize();
         for round in 0..rounds {
             self.forget();
@@ -418,7 +418,7 @@ static DEVICES: AtomicUsize = AtomicUsize::new(0);
 kernel::pci_device_table!(
     TABLE,
     <Test as pci::Driver>::IdInfo,
-    // The kernel crate's list of vendors has no QEMU, so the class it is, and a look in probe.
+    // The kernel crate's list of vendors lacks QEMU: match the class here, and the IDs in probe.
     [(pci::DeviceId::from_class(0x00ff00, 0xffff00), ())]
 );
 
@@ -464,7 +464,7 @@ impl pci::Driver for Test {
         )?;
 
         if module_parameters::twice.value() != 0 {
-            // Refused, since this one does not share.
+            // This is refused, since it does not share the line.
             lazyirq::register(
                 pdev.as_ref(),
                 vectors.index(0)?,

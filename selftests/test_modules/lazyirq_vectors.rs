@@ -7,20 +7,21 @@
 //!
 //! - `raise` is a vector's digit and a program for its handler: the interrupt is raised, and not
 //!   waited for;
-//! - `hold` is some mutexes, which the writer holds until all have been written to `release`, and
-//!   releases then in the order in which they were written;
+//! - `hold` is some mutexes, which the writer holds until all have been written to `release`, and then
+//!   releases in the order in which it has written them;
 //! - `load` is a vector, a mutex and a number of rounds: in each the vector is raised, in most with
 //!   the mutex held for a while, and answered before the next; it leaves no trace;
-//! - `register` drops all registrations, and makes them anew;
+//! - `register` drops all registrations, and makes new ones;
 //! - `reset` empties the trace, and `counts` the counts.
 //!
 //! A program is up to four letters: `a` to `h` takes that mutex, `D` defers, a digit raises that
-//! vector, for what it was last told to do. At the end all is released. `trace` tells what was done, in order: `3E` is vector 3's handler entered, `3a` has taken
-//! mutex `a` (and so on), `3.` is at its end; with a `'` in an ithread. `(a` is a thread that has
-//! taken the mutex, `)a` one that is about to release it.
+//! vector, to do what it was last told to. At the end all mutexes are released. `trace` tells what was
+//! done, in order: `3E` means that vector 3's handler was entered, `3a` that it has taken mutex `a` (and
+//! so on), `3.` that it is at its end; with a `'` if in an ithread. `(a` means that a thread has taken the
+//! mutex, `)a` that it is about to release it.
 //!
 //! `counts` has a line for each vector: its number, how often it was raised, how often that was
-//! answered, and how many of these were finished by another CPU than was interrupted.
+//! answered, and how many of these were finished on another CPU than the one interrupted.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use kernel::{
@@ -39,7 +40,7 @@ use kernel::{
 };
 use lazyirq::{static_lock, Handler, Interrupt, Ipl, Options};
 
-// Its device is another one.
+// Its device is a different one.
 #[allow(dead_code)]
 mod common;
 use common::{in_hard_irq, with_text, BOUND};
@@ -49,11 +50,11 @@ use trace::mark;
 
 /// The 82576's registers, as far as they are needed here.
 const REGISTERS: usize = 0x2000;
-/// General purpose interrupt enable: with this bit, a vector for each cause.
+/// General purpose interrupt enable: with this bit, each cause has a vector.
 const GPIE: usize = 0x1514;
 const GPIE_MULTIPLE_MSIX: u32 = 1 << 4;
-/// Extended interrupts, a bit each: raises, enables; those that are cleared as they are sent, so
-/// that they can be raised again.
+/// Extended interrupts, one bit each: raise, enable; and which of them are cleared as they are sent,
+/// so that they can be raised again.
 const EICS: usize = 0x1520;
 const EIMS: usize = 0x1524;
 const EIAC: usize = 0x152c;
@@ -78,7 +79,7 @@ static_lock! {
 
 static MUTEXES: [&lazyirq::Mutex<u64>; 8] = [&A, &B, &C, &D, &E, &F, &G, &H];
 
-/// What is to be released, a bit each.
+/// Which mutexes are to be released, one bit each.
 static RELEASED: AtomicU32 = AtomicU32::new(0);
 
 /// A step of a handler.
@@ -115,11 +116,11 @@ fn mutex(letter: u8) -> Result<usize> {
 
 #[derive(Default)]
 struct Vector {
-    /// A letter a byte.
+    /// One letter per byte.
     program: AtomicU32,
     untraced: AtomicBool,
     raised: AtomicU32,
-    /// Of these the handler has begun to answer so many.
+    /// How many of these the handler has begun to answer.
     taken: AtomicU32,
     answered: AtomicU32,
     moved: AtomicU32,
@@ -152,7 +153,7 @@ impl Device {
         Ok(())
     }
 
-    /// What a device's status register is for: is there an interrupt to be answered? One that moves
+    /// In place of a device's status register: is there an interrupt to be answered? One that moves
     /// from CPU to CPU can come once more than it was raised.
     fn take(&self, number: usize) -> bool {
         let vector = &self.vectors[number];
@@ -160,7 +161,7 @@ impl Device {
         vector.taken.fetch_update(SeqCst, SeqCst, raised).is_ok()
     }
 
-    /// All that was raised of a vector has been answered.
+    /// Waits until every interrupt raised on a vector has been answered.
     fn answered(&self, number: usize) -> Result {
         let vector = &self.vectors[number];
         let start = Instant::<Monotonic>::now();
@@ -182,7 +183,7 @@ impl Device {
         self.tell(number, &[letter])?;
         self.vectors[number].untraced.store(true, SeqCst);
         for round in 0..rounds {
-            // Not at all, or for 0.4, 1.6 and 6.4 ms.
+            // Held not at all, or for 0.4, 1.6 and 6.4 ms.
             let guard = (round % 4 != 0).then(|| mutex.lock());
             self.raise(number)?;
             if guard.is_some() {
@@ -224,7 +225,7 @@ impl Handler for OnVector {
             }
             step(letter);
         }
-        // The end is told first: who gets the mutexes tells so after it.
+        // The end is recorded first: the actors that get the mutexes record that after it.
         step(b'.');
         drop(taken);
         if CpuId::current().as_u32() != cpu {
@@ -257,7 +258,7 @@ fn write_load(this: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
     })
 }
 
-/// A bit for each mutex of a text.
+/// A bit for each mutex that a text names.
 fn bits(text: &str) -> Result<u32> {
     text.as_bytes()
         .iter()
@@ -268,7 +269,7 @@ fn write_hold(_: &Arc<Device>, reader: &mut UserSliceReader) -> Result {
     with_text(reader, |text| {
         let bits = bits(text)?;
         RELEASED.fetch_and(!bits, SeqCst);
-        // In one order, whoever takes them.
+        // All threads take them in the same order.
         let mut guards = [const { None }; MUTEXES.len()];
         for (index, guard) in guards.iter_mut().enumerate() {
             if bits & 1 << index != 0 {
@@ -353,7 +354,7 @@ unsafe impl Send for Registered {}
 unsafe impl Sync for Registered {}
 
 impl Registered {
-    /// Drops the registrations, if there are any, and makes them anew.
+    /// Drops the registrations, if there are any, and makes new ones.
     fn renew(&self) -> Result {
         // SAFETY: By the type invariant.
         let (bound, vectors) = unsafe { (&*self.bound, &*self.vectors) };

@@ -15,7 +15,7 @@ extern "C" {
 ///
 /// # Invariants
 ///
-/// It is one of `lazyirq_sim.ko`'s, which are there as long as that is loaded; this module needs it.
+/// It is one of `lazyirq_sim.ko`'s, which exist as long as that is loaded; this module depends on it.
 pub(crate) struct Device(*mut c_void);
 
 // SAFETY: It may be used in any context.
@@ -38,7 +38,7 @@ impl Device {
         unsafe { lazyirq_sim_asks(self.0) }
     }
 
-    /// Answers all that it asks for. Returns how many events that were.
+    /// Answers everything that it asks for. Returns how many events that was.
     pub(crate) fn answer(&self) -> c_ulong {
         // SAFETY: By the type invariant.
         unsafe { lazyirq_sim_answer(self.0) }

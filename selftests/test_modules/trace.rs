@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What was done by whom, in order, for the scripts to compare with what has to come.
+//! Which actor did what, in order, for the scripts to compare with what is expected.
 
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use kernel::fmt;
 
 const LENGTH: usize = 256;
 
-/// Actor, step, its object (or none), and whether in an ithread, a byte each.
+/// Actor, step, its object (or none), and whether it was in an ithread, one byte each.
 static WORDS: [AtomicU32; LENGTH] = [const { AtomicU32::new(0) }; LENGTH];
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
-/// Adds a word; what comes when the trace is full is lost.
+/// Adds a word; it is lost if the trace is full.
 pub(crate) fn mark(actor: u8, what: u8, which: u8, ithread: bool) {
     let place = NEXT.fetch_add(1, SeqCst);
     if let Some(word) = WORDS.get(place) {

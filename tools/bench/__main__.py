@@ -49,7 +49,7 @@ def read(kernel, path):
             raise Bad(f"{path}, line {number}: not a figure: {line!r}")
         mechanism, vector, case, point = match.groups()[:4]
         least, median, most, rounds = map(int, match.groups()[4:8])
-        # With several CPUs they are not known.
+        # With several CPUs the context switches are not known.
         switches = None if match[9] == "-" else round(int(match[9]) / rounds, 2)
         unit = "bytes" if case == "memory" else UNITS.get(point, "instructions")
         records.append(dict(zip(FIELDS, (kernel, mechanism, vector, case, point, unit, least, median, most, rounds,

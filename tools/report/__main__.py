@@ -155,7 +155,7 @@ def counters(page, compared):
         rows = [row("interrupts", lambda c: c["interrupts"]),
                 row("done in the lazy path", lambda c: c["lazy"], False),
                 row("blocked", lambda c: c["blocked"], False)]
-        # These are rare, and there only if it happened.
+        # These are rare, and shown only if they happened.
         rows += [row(key, lambda c, key=key: c[key], False) for key in ("deferred", "held", "remembered", "refused")
                  if any(c[key] for _, c in sides)]
         rows += [row("resumed by the releaser", lambda c: c["lent"], False),

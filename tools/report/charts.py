@@ -11,13 +11,13 @@ KINDS = {"lazy": "lazy: done in the lazy path", "blocked": "lazy: blocked and re
          "deferred": "lazy: deferred", "held": "lazy: held back", "threaded": "stock threaded",
          "wait": "lazy: of the blocked ones, from block to going on"}
 UNIT = "instructions"
-# For light and dark; colours that the colour-blind can tell apart (Okabe and Ito), dark ones lighter.
+# For light and dark backgrounds: colours that the colour-blind can tell apart (Okabe and Ito), lighter for dark.
 LIGHT = {"bg": "#ffffff", "ink": "#1f2328", "muted": "#57606a", "grid": "#d5dae0", "hardirq": "#868d96",
          "threaded-mutex": "#d55e00", "lazy": "#0072b2", "lazy-ithread": "#56b4e9", "none": "#b9c0c8"}
 DARK = {"bg": "#14181d", "ink": "#e3e8ee", "muted": "#9da7b2", "grid": "#363d46", "hardirq": "#8d96a0",
         "threaded-mutex": "#e8803a", "lazy": "#4a9fdc", "lazy-ithread": "#a3d6f6", "none": "#5c6570"}
 
-# The colours come in place of their names; not as CSS variables, which not all that shows SVG knows.
+# The colours are put in place of their names; not as CSS variables, which not all SVG viewers know.
 CHART_STYLE = """
 svg text{font:13px system-ui,-apple-system,'Segoe UI','DejaVu Sans',sans-serif;fill:$ink;}
 svg text.t{font-weight:600;font-size:15px}svg text.h,svg .b{font-weight:600}svg text.s{font-size:12px}

@@ -137,7 +137,7 @@ class Trace:
             rest = rest[rest.index(found[name]) + 1:]
         self.in_ithread = found["resume"].fields.get("by") == "ithread"
         if self.in_ithread:
-            # A thread's name may have blanks in it, its pid has not.
+            # A thread's name may contain blanks, its pid does not.
             rest = events[events.index(found["hand_over"]):]
             for key, (name, field, *_) in self.SWITCHES.items():
                 found[key] = self.first(rest, name, field, found["resume"].pid)

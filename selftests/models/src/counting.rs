@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Models of the counters of one interrupt: what is read, or reset, is of one moment.
+//! Models of the counters of one interrupt: what is read, or reset, is as of one moment.
 
 use crate::{
     counters::Counters,
@@ -10,7 +10,7 @@ use crate::{
     threads::threads,
 };
 
-/// What is changed in two steps is seen before the first or after the second.
+/// What is changed in two steps is seen as before the first or after the second.
 #[test]
 fn two_steps() {
     model(3, || {
@@ -34,9 +34,9 @@ fn two_steps() {
     });
 }
 
-/// Two interrupts whose handlers are done elsewhere, while `look` does. The first blocks: it is counted
-/// before anybody else can know of it. The second is remembered: it may be answered, and that counted,
-/// before it is itself.
+/// Two interrupts whose handlers are finished by another thread, while `look` looks. The first blocks: it is
+/// counted before any other thread can know of it. The second is remembered: it may be answered, and that
+/// counted, before it is counted itself.
 fn two_interrupts(counters: &Counters, look: impl FnOnce()) {
     let (published, resumed) = (AtomicU32::new(0), Cell::new(0));
     let publish = || published.fetch_add(1, Release);
@@ -58,17 +58,17 @@ fn two_interrupts(counters: &Counters, look: impl FnOnce()) {
         t.spawn(|| (0..2).for_each(|_| resume()));
         look();
     });
-    // What that thread was too early for.
+    // Resume what that thread was too early for.
     (0..2).for_each(|_| resume());
 }
 
-/// How many handlers are unfinished, as the counts have it.
+/// How many handlers are unfinished, according to the counts.
 fn unfinished(counters: &Counters) -> i64 {
     let counts = counters.snapshot();
     (counts.blocked + counts.remembered).wrapping_sub(counts.resumed) as i64
 }
 
-/// Whoever reads them sees numbers that add up.
+/// A reader sees numbers that add up.
 #[test]
 fn snapshot() {
     model(2, || {
@@ -81,8 +81,8 @@ fn snapshot() {
     });
 }
 
-/// After a reset they are less by what they were at one moment: what was unfinished then is finished
-/// without having begun.
+/// After a reset the counters are less by what they were at one moment: what was unfinished then is
+/// finished without having begun.
 #[test]
 fn reset() {
     model(2, || {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What is left of `rust/ithread.rs` without a kernel: one CPU, where nothing else is unfinished, with
-//! an ithread of one IPL, whose priority is set. What it runs is in `slot.rs`.
+//! an ithread of one IPL, whose priority can be set. What it runs is in `slot.rs`.
 
 #[path = "../../../rust/ithread/boost.rs"]
 #[allow(
@@ -54,7 +54,7 @@ struct Work {
 }
 
 struct Cpu {
-    /// Of IPL 1, and of none.
+    /// For IPL 1, and for none.
     work: [Work; 2],
 }
 

@@ -5,19 +5,19 @@
 //!
 //! What is checked is the driver core's own source: `continuation.rs`, `runqueue.rs`, `releaser.rs`,
 //! `counters.rs`, `seqcount.rs`, `ithread/boost.rs`, `sync/raw.rs`, `sync/turnstile.rs` and
-//! `sync/wait.rs` are compiled from where they are. What they stand on is
-//! replaced: the atomics and the spinlock (`primitive.rs`) by loom's, slots and interrupt threads
-//! (`slot.rs`, `ithread.rs`), the locks with their data (`sync/lock.rs`) and how one sleeps
+//! `sync/wait.rs` are compiled from where they are. What they build on is
+//! replaced: the atomics and the spinlock (`primitive.rs`) by loom's; slots and interrupt threads
+//! (`slot.rs`, `ithread.rs`), the locks with their data (`sync/lock.rs`) and how threads sleep
 //! (`sync/sleeper.rs`) by what is left of them without a kernel. No thread is lent anything here, and
-//! handlers' ithreads are boosted by a function (`sync/lend.rs`); nobody looks at the locks
+//! handlers' ithreads are boosted by a function (`sync/lend.rs`); nothing looks at the locks
 //! (`sync/watch.rs`).
 //!
 //! Loom executes a model again and again: in each order of its threads' atomic operations, with
-//! each value that the C11 memory model lets a load return, and it complains of data that two
-//! threads use without one's being ordered before the other's. Two things bound that:
-//! threads are preempted two or three times in one execution at most (they may block as often as
-//! they like), and of an atomic's values the last seven are kept. `SeqCst` is taken for `AcqRel`.
-//! So a model that passes shows that there is no such execution within the bound, and no more.
+//! each value that the C11 memory model lets a load return, and it complains about data that two
+//! threads use without one use being ordered before the other. Two things bound that:
+//! threads are preempted at most two or three times in one execution (they may block any number of
+//! times), and only the last seven values of an atomic are kept. `SeqCst` is taken for `AcqRel`.
+//! So a model that passes shows that no execution within the bound fails, and no more.
 //!
 //! [loom]: https://docs.rs/loom
 
@@ -49,7 +49,7 @@ mod counting;
 #[cfg(test)]
 mod models;
 
-/// The same with threads that lend their context when they release a lock.
+/// As `model`, with threads that lend their context when they release a lock.
 #[cfg(test)]
 fn lending_model(preemptions: usize, main: impl Fn() + Send + Sync + 'static) {
     bindings::LENDS.set(true);
@@ -57,7 +57,7 @@ fn lending_model(preemptions: usize, main: impl Fn() + Send + Sync + 'static) {
     bindings::LENDS.set(false);
 }
 
-/// Runs a model in every order with so many preemptions at most, and says in how many executions.
+/// Runs a model in every order with at most that many preemptions, and prints how many executions that took.
 /// `LOOM_MAX_PREEMPTIONS` sets another bound.
 #[cfg(test)]
 fn model(preemptions: usize, main: impl Fn() + Send + Sync + 'static) {
@@ -81,7 +81,7 @@ fn model(preemptions: usize, main: impl Fn() + Send + Sync + 'static) {
 }
 
 pub(crate) mod prelude {
-    //! The kernel crate's, as far as it is used.
+    //! The kernel crate's prelude, as far as it is used.
 
     #[derive(Debug, PartialEq, Eq)]
     pub struct Error(&'static str);
@@ -98,7 +98,7 @@ pub(crate) mod prelude {
     pub(crate) use pr_err;
 }
 
-/// In place of the kernel's.
+/// In place of the kernel crate's macro.
 macro_rules! stack_pin_init {
     (let $name:ident = $value:expr) => {
         let $name = core::pin::pin!($value);
@@ -119,7 +119,7 @@ mod bindings {
     pub(crate) type task_struct = crate::ithread::Task;
 
     std::thread_local! {
-        /// Loom's threads take turns in one.
+        /// All of loom's threads share this: they take turns in one thread.
         pub(crate) static LENDS: Cell<bool> = const { Cell::new(false) };
     }
 
@@ -132,7 +132,7 @@ mod bindings {
 
     pub(crate) unsafe fn lazyirq_lent() {}
 
-    /// The first and the last handler of three.
+    /// Enough for the first two handlers of three.
     pub(crate) unsafe fn lazyirq_resume_budget() -> u32 {
         2
     }
@@ -142,7 +142,7 @@ mod bindings {
     }
 
     pub(crate) unsafe fn lazyirq_set_fifo(task: *mut task_struct, fifo: u32) {
-        // SAFETY: It is there.
+        // SAFETY: The task exists.
         unsafe { (*task).fifo.set(fifo) };
     }
 

@@ -13,7 +13,7 @@ use crate::{
 };
 use std::{future::pending, ptr};
 
-/// A poll returns pending while what it waits for comes: one of the two queues the continuation.
+/// A poll returns pending while what it waits for comes: one of the two sides queues the continuation.
 #[test]
 fn pending_and_wake() {
     model(3, || {
@@ -36,7 +36,7 @@ fn pending_and_wake() {
                 enqueue();
             }
         });
-        // Pushed twice it would be its own successor.
+        // If it had been pushed twice, it would be its own successor.
         // SAFETY: There is no other thread left.
         let popped = unsafe { [queue.pop(), queue.pop()] };
         assert_eq!(popped, [Some(ptr::from_ref(&item)), None]);
@@ -83,7 +83,7 @@ fn interrupts_and_done() {
         let slot = writing(lock, ithread);
         threads(|t| {
             t.spawn(|| ithread.run(u32::MAX));
-            // By IPL order the first may not start the handler at once.
+            // By IPL order, the first one may not start the handler at once.
             slot.arrived_busy();
             (0..3).for_each(|_| slot.interrupt());
             slot.synchronize();
@@ -120,7 +120,7 @@ fn level_interrupts() {
     slot.assert_rested();
 }
 
-/// As `block_and_release`, but the releaser resumes the handler where it may: it, or the ithread.
+/// As `block_and_release`, but the releaser resumes the handler where it may, and else the ithread does.
 #[test]
 fn block_and_resume_by_releaser() {
     lending_model(3, || {
@@ -142,8 +142,8 @@ fn block_and_resume_by_releaser() {
     });
 }
 
-/// Two handlers wait to read and one to write. The releaser resumes those that read; the second of
-/// them releases the lock to the third, which its ithread resumes, as two are enough.
+/// Two handlers wait to read and one to write. The releaser resumes the two that read; the second of
+/// them releases the lock to the third, which its ithread resumes, as the budget is two.
 #[test]
 fn releaser_and_batch() {
     lending_model(2, || {
@@ -168,7 +168,7 @@ fn releaser_and_batch() {
     });
 }
 
-/// A handler that the releaser has resumed blocks again: the next to resume it is its ithread.
+/// A handler that the releaser has resumed blocks again: next, its ithread resumes it.
 #[test]
 fn second_block() {
     lending_model(2, || {
@@ -194,7 +194,7 @@ fn second_block() {
 }
 
 /// The registration is dropped while the handler is unfinished and interrupts come: it goes when
-/// nobody is about to touch it any more, and all that was taken was answered.
+/// nothing is about to touch it any more, and every interrupt that was taken was answered.
 #[test]
 fn stop_and_done() {
     model(2, || {
@@ -240,8 +240,8 @@ fn stop_and_level_interrupt() {
     });
 }
 
-/// The handler waits for what nothing ends, and is given up, while an interrupt masks the line: that is masked
-/// once.
+/// The handler waits for something that never comes, and is given up, while an interrupt masks the line: it is
+/// masked once.
 #[test]
 fn die_and_interrupts() {
     model(2, || {
@@ -256,7 +256,7 @@ fn die_and_interrupts() {
     });
 }
 
-/// The IPL is changed while interrupts come: an unfinished handler keeps the one that it counts by.
+/// The IPL is changed while interrupts come: an unfinished handler keeps the one it is counted by.
 #[test]
 fn ipl_and_done() {
     model(2, || {
@@ -277,8 +277,8 @@ fn ipl_and_done() {
     });
 }
 
-/// An ithread closes its queue while others add to it: what they add is popped by the ithread, which
-/// takes it to another one, or turned away, and the other one gets it from them.
+/// An ithread closes its queue while other threads add to it: what they add is either popped by the
+/// ithread, which moves it to another queue, or turned away, and they add it to the other queue.
 #[test]
 fn push_and_close() {
     model(3, || {
@@ -315,7 +315,7 @@ fn push_and_close() {
     });
 }
 
-/// What one thread adds is popped in that order, whole.
+/// What one thread adds is popped in that order, and complete.
 #[test]
 fn push_and_pop() {
     model(3, || {
@@ -357,7 +357,7 @@ fn push_and_take() {
                 }
             });
             assert!(queue.push(&item));
-            // It orders nothing; with it loom tries all that comes next after the taking, too.
+            // This orders nothing; it makes loom also try what comes next after the taking.
             taken.load(Relaxed);
             assert!(queue.is_busy());
         });
@@ -384,5 +384,5 @@ impl Link for Item {
     }
 }
 
-// SAFETY: As slots are: loom checks that its cells are used by one thread at a time.
+// SAFETY: As for slots: loom checks that its cells are used by one thread at a time.
 unsafe impl Sync for Item {}

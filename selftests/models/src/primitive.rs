@@ -2,11 +2,11 @@
 
 //! The driver core's seam, `rust/primitive.rs`, over loom.
 //!
-//! When an atomic or a cell goes away, that is one more use of it, which all others have to be
-//! ordered before: so what is used after it was freed is noticed.
+//! Dropping an atomic or a cell counts as one more use of it, before which all others must be
+//! ordered: so a use after free is noticed.
 
 pub(crate) use loom::hint::spin_loop;
-// Loom would not tell of a bool that it goes away.
+// Loom would not notice that a bool is dropped.
 pub(crate) use loom::sync::atomic::{
     fence, AtomicBool,
     Ordering::{self, AcqRel, Acquire, Relaxed, Release},
@@ -78,7 +78,7 @@ impl<T> Cell<T> {
     where
         T: Copy,
     {
-        // SAFETY: Loom has checked that nobody writes it meanwhile.
+        // SAFETY: Loom has checked that nothing writes it meanwhile.
         self.0.with(|value| unsafe { *value })
     }
 
@@ -89,7 +89,7 @@ impl<T> Cell<T> {
 
     #[track_caller]
     pub(crate) fn replace(&self, value: T) -> T {
-        // SAFETY: Loom has checked that nobody uses it meanwhile.
+        // SAFETY: Loom has checked that nothing uses it meanwhile.
         self.0.with_mut(|old| unsafe { ptr::replace(old, value) })
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What is left of `rust/slot.rs`, `rust/irq.rs` and `rust/ithread.rs` without a kernel: a handler
-//! that is started by interrupts of its line, waits and is resumed by an interrupt thread.
+//! that is started by its line's interrupts, waits and is resumed by an interrupt thread.
 
 use crate::{
     continuation::{Arrival, Continuation, Done, Pending, Phase},
@@ -26,7 +26,7 @@ use std::{
     task::{Context, Waker},
 };
 
-/// Fewer than in the driver core, so that few interrupts get there.
+/// Fewer than in the driver core, so that a few interrupts reach it.
 const EVENTS_BEFORE_MASKING: u32 = 1;
 
 type Run<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -43,15 +43,15 @@ pub(crate) struct Head {
     line: Mutex<Line>,
     level_triggered: bool,
     make: Box<dyn Fn(Interrupt<'static>) -> Run<'static>>,
-    /// Loom sees to it that nobody touches it while somebody polls it.
+    /// Loom checks that nothing else touches it while it is polled.
     future: UnsafeCell<Option<Run<'static>>>,
-    /// What has happened. Not loom's: these order nothing.
+    /// Counts of what has happened. Not loom's atomics: these order nothing.
     taken: AtomicU32,
     finished: AtomicU32,
 }
 
-/// As the kernel has it: for an interrupt that has come while it is masked, or handled, and for those
-/// who wait until its handlers are done.
+/// What the kernel keeps of a line: for an interrupt that comes while it is masked, or being handled, and
+/// for threads that wait until its handlers are done.
 #[derive(Default)]
 struct Line {
     masked: u32,
@@ -173,8 +173,8 @@ impl Head {
         self.ithread().enqueue(self);
     }
 
-    /// The device asserts its line. Hard IRQ, as the kernel enters it: never twice at a time, and
-    /// not while it is masked.
+    /// The device asserts its line. This is the hard IRQ as the kernel enters it: never twice at a
+    /// time, and not while the line is masked.
     pub(crate) fn interrupt(&self) {
         let mut line = self.line.lock().unwrap();
         line.pending = true;
@@ -194,7 +194,7 @@ impl Head {
         self.line.lock().unwrap().masked += 1;
     }
 
-    /// What came meanwhile comes now.
+    /// Unmasks the line. An interrupt that came meanwhile comes now.
     fn unmask(&self) {
         let mut line = self.line.lock().unwrap();
         line.masked -= 1;
@@ -204,13 +204,13 @@ impl Head {
         }
     }
 
-    /// Returns whether the handler is done.
+    /// Polls the handler. Returns whether it is done.
     fn poll(&self) -> bool {
         self.future.with_mut(|future| {
-            // SAFETY: Loom has checked that nobody else is at it.
+            // SAFETY: Loom has checked that nothing else uses it.
             let future = unsafe { &mut *future };
             let run = future.get_or_insert_with(|| {
-                // SAFETY: It is for the run of the handler that begins here, and stays in the slot.
+                // SAFETY: It is for the handler's run that begins here, and stays in the slot.
                 let head: &'static Head = unsafe { &*std::ptr::from_ref(self) };
                 (self.make)(Interrupt(head))
             });
@@ -249,7 +249,7 @@ impl Head {
         false
     }
 
-    /// An interrupt that may not take the lazy path: since the handler is busy, or by IPL order.
+    /// An interrupt that may not take the lazy path, because the handler is busy, or by IPL order.
     pub(crate) fn arrived_busy(&self) {
         let state = self.continuation.load();
         if state.is_refusing() {
@@ -291,7 +291,7 @@ impl Head {
         true
     }
 
-    /// Its ithread. Returns whether it is at rest; then it may be gone.
+    /// Called by its ithread. Returns whether it is at rest; then it may be gone.
     fn resume_in_ithread(&self) -> bool {
         self.continuation.run();
         self.fresh.set(false);
@@ -299,7 +299,7 @@ impl Head {
         self.resumed(is_done, None)
     }
 
-    /// Its releaser. It may be gone afterwards.
+    /// Called by its releaser. It may be gone afterwards.
     pub(crate) fn resume(&self, batch: &Batch) {
         self.continuation.run();
         self.fresh.set(false);
@@ -347,7 +347,7 @@ impl Head {
 
     fn give_up(&self) {
         self.future.with_mut(|future| {
-            // SAFETY: Loom has checked that nobody else is at it.
+            // SAFETY: Loom has checked that nothing else uses it.
             unsafe { *future = None };
         });
         let (phase, ipl) = (self.continuation.load().phase(), self.ipl());
@@ -361,8 +361,8 @@ impl Head {
         self.line.lock().unwrap().unfinished[self.ipl()] += 1;
     }
 
-    /// It came to rest, and was of that `ipl`. It may be gone afterwards: of the slot only what lasts
-    /// for a grace period is used.
+    /// The handler has come to rest, and had that `ipl`. It may be gone afterwards: only those parts
+    /// of the slot are used that last for a grace period.
     fn finish(&self, ipl: usize, batch: Option<&Batch>) {
         let ithread = self.ithread();
         let mut line = self.line.lock().unwrap();
@@ -376,7 +376,7 @@ impl Head {
         }
     }
 
-    /// Returns when the handler is neither running nor unfinished. No interrupt is in progress.
+    /// Returns when the handler is neither running nor unfinished. No interrupt may be in progress.
     pub(crate) fn synchronize(&self) {
         loop {
             {
@@ -390,7 +390,7 @@ impl Head {
         }
     }
 
-    /// It is dead, with its line masked once, which `close()` gives back.
+    /// Asserts that it is dead, with its line masked once, which `close()` gives back.
     pub(crate) fn assert_dead(&self) {
         let state = self.continuation.load();
         assert_eq!(state.phase(), Phase::Dead);
@@ -398,7 +398,7 @@ impl Head {
         assert_eq!(self.masked(), 1, "the line is masked once too often");
     }
 
-    /// It is at rest, has been run once for each interrupt that was taken, and can take the next.
+    /// Asserts that it is at rest, has been run once for each interrupt taken, and can take the next.
     pub(crate) fn assert_rested(&self) {
         assert!(self.continuation.may_start(0), "it is unfinished");
         self.assert_answered();
@@ -409,7 +409,7 @@ impl Head {
         );
     }
 
-    /// It has been run once for each interrupt that was taken.
+    /// Asserts that it has been run once for each interrupt taken.
     pub(crate) fn assert_answered(&self) {
         assert_eq!(
             self.finished.load(Relaxed),
@@ -428,7 +428,7 @@ pub(crate) struct Ithread {
     queue: RunQueue<Head>,
     awake: Sleep,
     ended: AtomicBool,
-    /// For whoever waits until a handler is quiet. It is the kernel's, and outlives the handler.
+    /// For a thread that waits until a handler is quiet. It is the kernel's, and outlives the handler.
     quiet: Sleep,
 }
 
@@ -442,7 +442,7 @@ impl Ithread {
         }
     }
 
-    /// Somebody waits until a handler is quiet.
+    /// Wakes the thread that waits until a handler is quiet.
     pub(crate) fn wake(&self) {
         self.quiet.complete();
     }
@@ -452,7 +452,7 @@ impl Ithread {
         self.awake.complete();
     }
 
-    /// Runs what is queued, until so many handlers have come to rest, or it is told to `end`.
+    /// Runs what is queued, until that many `handlers` have come to rest, or it is told to `end`.
     pub(crate) fn run(&self, handlers: u32) {
         let mut rested = 0;
         while rested < handlers {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Threads of a model that use what its main thread has, as `std::thread::scope` has them.
+//! Threads of a model that borrow from its main thread, like those of `std::thread::scope`.
 
 use std::{cell::RefCell, marker::PhantomData, mem::transmute};
 

@@ -37,7 +37,7 @@ Threads: handlers RESUMED; PREEMPTED; MOSTQ, the most that were queued at once.
 
 pub const HINT: &str = "Try 'lazyirqstat --help'.";
 
-/// What is to be done.
+/// What to do.
 #[derive(Debug, PartialEq)]
 pub enum Command {
     Help,
@@ -53,7 +53,7 @@ pub struct Options {
     pub top: bool,
     pub debugfs: PathBuf,
     pub interval: Option<Duration>,
-    /// How many reports.
+    /// The number of reports.
     pub count: Option<u64>,
 }
 
@@ -91,7 +91,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, l
     if options.json && options.top {
         return Err("--json and --top do not go together".into());
     }
-    // Only now, since the view may come after it.
+    // Checked only now, since the view may come after it.
     if let Some(column) = column {
         options.sort.column = Some(heading(options.view, &column)?);
     }
@@ -114,7 +114,7 @@ fn interval(text: &str) -> Result<Duration, String> {
         })
 }
 
-/// A year, with which the clock can still be counted on.
+/// A year, which the clock can still handle.
 const MAX_INTERVAL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 fn count(text: &str) -> Result<u64, String> {

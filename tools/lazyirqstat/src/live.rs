@@ -49,7 +49,7 @@ struct Live<'s> {
     interval: Duration,
     sort: Sort,
     paused: bool,
-    /// Rows that are above the screen.
+    /// How many rows are above the screen.
     scroll: usize,
 }
 
@@ -87,7 +87,7 @@ impl<'s> Live<'s> {
             // While it is paused there is no hurry, but a terminal that is gone should be noticed.
             let patience = if self.paused { self.interval } else { rest };
             if event::poll(patience)? {
-                // Other events, as a new size of the terminal, make it draw anew.
+                // Other events, such as a new size of the terminal, cause a redraw.
                 if let Event::Key(key) = event::read()? {
                     if key.kind == KeyEventKind::Press && self.quits_at(key)? {
                         return Ok(());
@@ -103,7 +103,7 @@ impl<'s> Live<'s> {
         }
     }
 
-    /// Does what the key is for. Says whether that is to quit.
+    /// Does what the key is for. Returns whether that is to quit.
     fn quits_at(&mut self, key: KeyEvent) -> Result<bool, Error> {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
@@ -214,7 +214,7 @@ impl<'s> Live<'s> {
         Line::from(spans)
     }
 
-    /// The heading, with the column by which it is sorted marked.
+    /// The heading, with the column marked by which the table is sorted.
     fn heading(&self, table: &Table) -> Line<'static> {
         let mut spans = Vec::new();
         for (heading, text) in table.headings.iter().zip(&table.lines[0]) {

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads it has read enough.
+        // The reader has seen enough.
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
             ExitCode::SUCCESS
         }
@@ -50,7 +50,7 @@ fn complain(message: &dyn fmt::Display) {
     let _ = writeln!(io::stderr(), "lazyirqstat: {message}");
 }
 
-/// Why it ends before its time.
+/// Why the program ends early.
 #[derive(Debug)]
 enum Failure {
     Source(source::Error),
@@ -103,7 +103,7 @@ fn show(options: &Options) -> Result<(), Failure> {
     live::run(options, &source)
 }
 
-/// One report, or one each interval.
+/// Prints one report, or one each interval.
 fn report(options: &Options, source: &Source) -> Result<(), Failure> {
     let mut watch = options.view.watch();
     let start = Instant::now();

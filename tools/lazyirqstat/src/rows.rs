@@ -14,15 +14,15 @@ pub trait Row: Clone + Serialize + DeserializeOwned {
     /// The file it is read from.
     const FILE: &'static str;
 
-    /// What tells rows apart, but for those that have the same: their order does then.
+    /// What tells rows apart. Rows with the same key are told apart by their order.
     fn key(&self) -> String;
 
-    /// By how much the counters went up since `earlier`. What is no counter stays as it is.
+    /// Leaves by how much the counters went up since `earlier`. What is not a counter stays as it is.
     fn subtract(&mut self, earlier: &Self);
 }
 
 /// Subtracts counters that are reset together. If one went backwards they were reset, and what they
-/// count since is the best that is known.
+/// have counted since then is the best that is known.
 macro_rules! subtract {
     ($now:ident - $earlier:ident: $($counter:ident)*) => {
         if $($now.$counter >= $earlier.$counter)&&* {
@@ -91,7 +91,7 @@ impl Row for Interrupt {
         subtract!(self - earlier: interrupts lazy blocked deferred held remembered refused threaded
             resumed lent reblocked spurious late_none illegal stalled slept switches
             met_thread met_handler met_readers);
-        // Measuring may begin anew while the others go on.
+        // Measuring may start over while the other counters go on.
         subtract!(self - earlier: latency_count);
         subtract!(self - earlier: wait_count);
     }
@@ -138,7 +138,7 @@ impl Row for Thread {
     const FILE: &'static str = "ithreads.json";
 
     fn key(&self) -> String {
-        // With the PID: a thread that is started anew counts from zero.
+        // With the PID: a thread that is restarted counts from zero.
         format!("{} {} {}", self.cpu, self.ipl, self.pid)
     }
 
@@ -147,8 +147,8 @@ impl Row for Thread {
     }
 }
 
-/// The differences of all rows to the earlier ones. A row that is new differs from zero, one that is
-/// gone is gone.
+/// The differences between all rows and the earlier ones. A row that is new is compared with zero, one
+/// that is gone is left out.
 pub fn differences<R: Row>(now: &[R], earlier: &[R]) -> Vec<R> {
     let earlier: HashMap<_, _> = numbered(earlier).collect();
     numbered(now)
@@ -177,7 +177,7 @@ fn numbered<R: Row>(rows: &[R]) -> impl Iterator<Item = ((String, usize), &R)> {
 pub mod tests {
     use super::*;
 
-    /// An interrupt that came `interrupts` times, `blocked` of these to a lock.
+    /// An interrupt that came `interrupts` times, and blocked on a lock `blocked` of these times.
     pub fn interrupt(irq: u32, name: &str, interrupts: u64, blocked: u64) -> Interrupt {
         Interrupt {
             irq,
@@ -192,7 +192,7 @@ pub mod tests {
         }
     }
 
-    /// A lock that was found taken so often, by a thread and by an interrupt.
+    /// A lock that was found held that often, by a thread and by an interrupt.
     pub fn lock(name: &str, by_thread: u64, by_irq: u64) -> Lock {
         Lock {
             name: name.into(),
@@ -227,7 +227,7 @@ pub mod tests {
     #[test]
     fn a_reset_shows_the_new_values_of_the_whole_row() {
         let earlier = interrupt(30, "edu", 100, 2);
-        // More were blocked than before, but these too count from the reset.
+        // More were blocked than before, but these, too, are counted from the reset.
         let now = interrupt(30, "edu", 9, 5);
         assert_eq!(differences(std::slice::from_ref(&now), &[earlier]), [now]);
     }

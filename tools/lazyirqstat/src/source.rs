@@ -50,7 +50,7 @@ impl Source {
     }
 }
 
-/// Where debugfs is to be mounted, there is an empty directory. debugfs itself is never empty.
+/// The place to mount debugfs on is an empty directory. debugfs itself is never empty.
 fn is_empty(directory: &Path) -> bool {
     match fs::read_dir(directory) {
         Ok(mut entries) => entries.next().is_none(),
@@ -120,7 +120,7 @@ impl fmt::Display for Error {
                 text,
                 error,
             } => {
-                // Its own "at line 1" would be taken for the file's.
+                // The error's own "at line 1" would be taken for the file's.
                 let error = error.to_string();
                 let what = error.split(" at line 1 ").next().unwrap_or(&error);
                 write!(

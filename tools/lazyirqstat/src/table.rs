@@ -6,16 +6,16 @@ use std::{cmp::Ordering, fmt};
 
 use crate::rows::{Interrupt, Lock, Row, Thread};
 
-/// As wide as a table gets, except by names of which hardly anything would be left.
+/// The maximum width of a table, unless hardly anything would be left of its names.
 const WIDTH: usize = 120;
 
-/// What is left of a name at least.
+/// The least that is left of a name.
 const SHORTEST_NAME: usize = 8;
 
-/// Numbers do not let their columns jump until they are longer than this.
+/// Columns do not change their width for numbers that are no longer than this.
 const NUMBER_WIDTH: usize = 6;
 
-/// What is in one place of the table. The order is that of sorting: nothing comes before something.
+/// The content of one cell of the table. Its order is the sort order: an empty cell comes first.
 #[derive(Clone, Debug, PartialEq, PartialOrd)]
 pub enum Cell {
     Nothing,
@@ -67,9 +67,9 @@ fn short(f: &mut fmt::Formatter<'_>, mut value: f64) -> fmt::Result {
 /// A column of the rows `R`.
 pub struct Column<R> {
     pub heading: &'static str,
-    /// Does the least come first when it is sorted? Of counters, it is the most.
+    /// Does the least come first when sorted by it? For counters, the most does.
     ascending: bool,
-    /// Is the column left out if it has nothing at all?
+    /// Is the column left out if it is entirely empty?
     optional: bool,
     /// Its cell in a row of a report, given the seconds that the report is about, if it is not about
     /// all time.
@@ -109,7 +109,7 @@ impl<R> Column<R> {
 pub trait Columns: Row + 'static {
     const COLUMNS: &'static [Column<Self>];
 
-    /// What is said if there is no row.
+    /// What is printed if there is no row.
     const NONE: &'static str;
 
     /// What [`Columns::weight`] is, for a title.
@@ -439,9 +439,9 @@ a-longer-name      0     12.3M      0      0      0       0       0.0
         assert_eq!(sorted(None, true), [4, 1, 3, 2]);
         assert_eq!(sorted(Some("NAME"), false), [3, 1, 2, 4]);
         assert_eq!(sorted(Some("IRQ"), false), [1, 2, 3, 4]);
-        // The same number: the more interrupts first.
+        // With equal numbers, the row with more interrupts comes first.
         assert_eq!(sorted(Some("BLOCKED"), false), [3, 1, 2, 4]);
-        // Nothing is the least.
+        // An empty cell is the least.
         assert_eq!(sorted(Some("LAZY%"), false), [2, 3, 1, 4]);
     }
 

@@ -57,7 +57,7 @@ pub trait Watch {
     /// The time that the report is about; `None` for all time.
     fn interval(&self) -> Option<Duration>;
 
-    /// All columns that there can be.
+    /// All possible columns.
     fn headings(&self) -> Vec<&'static str>;
 
     /// What comes first if no column is chosen, for a title.

@@ -45,7 +45,7 @@ fn said(debugfs: &Path, arguments: &str, code: i32) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// A directory of this test's own.
+/// A directory for this test alone.
 fn scratch(test: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
     let _ = fs::remove_dir_all(&path);
@@ -198,7 +198,7 @@ fn intervals_show_differences_and_rows_that_come_and_go() {
     replace(&running.debugfs, "running-later");
     let (out, errors, code) = running.finish();
     assert_eq!((errors.as_str(), code), ("", Some(0)));
-    // The rate depends on when exactly it was read.
+    // The rate depends on exactly when it was read.
     let lines: Vec<Vec<&str>> = out
         .lines()
         .map(|line| {
@@ -237,7 +237,7 @@ fn json_shows_differences_too() {
     assert_eq!(rows[1]["name"], "fifo");
     assert_eq!(rows[1]["takes"], 100);
     assert_eq!(rows[1]["contended_irq"], 8);
-    // No counter: as it is.
+    // Not a counter: left as it is.
     assert_eq!(rows[1]["longest_ns"], 54000);
     let interval = rows[1]["interval"].as_f64().unwrap();
     assert!((0.9..100.0).contains(&interval), "{interval}");

@@ -25,13 +25,13 @@ fn task() -> Task {
 }
 
 impl Task {
-    /// It is that of the ithread.
+    /// Makes this the ithread's task.
     fn begin(&self) {
         let task = ptr::from_ref(self).cast_mut();
         cpu(0).work[1].thread.store(task, Relaxed);
     }
 
-    /// It has its own priority.
+    /// Asserts that it has its own priority.
     fn assert_own(&self) {
         assert_eq!(
             self.fifo.get(),
@@ -46,7 +46,7 @@ fn wait_and_give_up(lock: &Lock) {
     let _ = lock.write_interruptible();
 }
 
-/// The dispatcher's passes, until nobody calls for another one.
+/// Makes the dispatcher's passes, until no other one is called for.
 fn dispatch(lock: &Lock, slot: &Slot<'_>) {
     while dispatched() {
         boost(lock, slot, HIGHER);
@@ -54,8 +54,8 @@ fn dispatch(lock: &Lock, slot: &Slot<'_>) {
     }
 }
 
-/// An ithread runs a handler that has a lock, and is boosted for the sake of one who waits for that, and
-/// who may have given up: in the end it has its own priority.
+/// An ithread runs a handler that has a lock, and is boosted for the sake of a waiter for that lock,
+/// which may have given up: in the end the ithread has its own priority.
 #[test]
 fn boost_and_run() {
     model(3, || {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Nobody watches models, and nothing is counted.
+//! Models are not watched, and nothing is counted.
 
 use crate::{
     slot::Head,

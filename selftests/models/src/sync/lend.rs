@@ -18,7 +18,7 @@ pub(crate) fn dispatch() {
     DISPATCHED.swap(true, AcqRel);
 }
 
-/// Was the dispatcher called, since the last time?
+/// Was the dispatcher called since this was last asked?
 #[cfg(test)]
 pub(crate) fn dispatched() -> bool {
     DISPATCHED.swap(false, AcqRel)
@@ -33,7 +33,7 @@ impl Loan {
     }
 }
 
-/// The dispatcher has seen that the handler owns the lock, and that somebody waits for it.
+/// The dispatcher has seen that the handler owns the lock, and that the lock has a waiter.
 pub(crate) fn boost(lock: &Lock, head: &Head, fifo: u32) {
     let turnstile = lock.raw.turnstile.lock();
     if turnstile.is_empty() || lock.raw.owner() != Some(Owner::handler(head)) {

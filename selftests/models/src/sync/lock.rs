@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is left of `rust/sync/lock.rs`: a lock with a number, of which loom knows who uses it.
+//! What is left of `rust/sync/lock.rs`: a lock with a number, whose use loom tracks.
 
 use crate::{
     handler::Interrupt,
@@ -68,7 +68,7 @@ impl Lock {
         self.take(false, false).unwrap()
     }
 
-    /// For a thread that is yet to be spawned.
+    /// Takes the lock for a thread that is yet to be spawned.
     pub(crate) fn held(&self) -> Guard<'_> {
         let owner = Owner::of_task(core::ptr::from_ref(self) as usize);
         assert!(self.try_take(owner, false));
@@ -107,14 +107,14 @@ impl Lock {
         self.ask(irq, true)
     }
 
-    /// Nobody has it or waits for it, and it was changed so often.
+    /// Asserts that it has no owner and no waiters, and was changed that often.
     pub(crate) fn assert_free(&self, changes: u32) {
         self.assert_bit();
         let guard = self.try_write().expect("the lock is not free");
         assert_eq!(guard.look(), changes);
     }
 
-    /// The bit is set exactly while there are waiters.
+    /// Asserts that the bit is set exactly while there are waiters.
     pub(crate) fn assert_bit(&self) {
         let turnstile = self.raw.turnstile.lock();
         assert_eq!(self.raw.has_waiters(), !turnstile.is_empty());
@@ -128,14 +128,14 @@ pub(crate) struct Guard<'a> {
 }
 
 impl Guard<'_> {
-    /// For whoever has it alone.
+    /// For an exclusive owner.
     pub(crate) fn change(&self) {
-        // SAFETY: Loom has checked that nobody uses it meanwhile.
+        // SAFETY: Loom has checked that nothing uses it meanwhile.
         self.lock.number.with_mut(|number| unsafe { *number += 1 });
     }
 
     pub(crate) fn look(&self) -> u32 {
-        // SAFETY: Loom has checked that nobody changes it meanwhile.
+        // SAFETY: Loom has checked that nothing changes it meanwhile.
         self.lock.number.with(|number| unsafe { *number })
     }
 }

@@ -32,7 +32,7 @@ fn take_and_release() {
 }
 
 /// A handler learns of the grant by itself, in the poll that began the wait, and its registration
-/// is dropped while the one who grants is still about to wake it.
+/// is dropped while the releaser that grants is still about to wake it.
 #[test]
 fn grant_seen_before_wake() {
     model(3, || {
@@ -51,8 +51,8 @@ fn grant_seen_before_wake() {
             t.spawn(|| ithread.run(u32::MAX));
             slot.enter();
             slot.synchronize();
-            // What a grace period sees to before a slot is freed: whoever has the turnstile's lock now,
-            // and may be about to wake, has released it.
+            // What a grace period ensures before a slot is freed: a thread that has the turnstile's lock
+            // now, and may be about to wake the handler, has released it.
             drop(lock.raw.turnstile.lock());
             drop(slot);
             ithread.end();
@@ -61,7 +61,7 @@ fn grant_seen_before_wake() {
     });
 }
 
-/// A handler takes two locks, one after the other, of two threads.
+/// A handler takes two locks of two threads, one after the other.
 #[test]
 fn two_releases() {
     model(3, || {
@@ -87,7 +87,7 @@ fn two_releases() {
     });
 }
 
-/// A handler waits for two locks at a time, and takes each when it comes.
+/// A handler waits for two locks at once, and takes each as it comes.
 #[test]
 fn two_waits_at_once() {
     model(2, || {
@@ -124,7 +124,7 @@ fn two_waits_at_once() {
     });
 }
 
-/// A handler gives its wait for one lock up and waits for another one, while it may have been woken
+/// A handler gives up its wait for one lock and waits for another one, while it may have been woken
 /// for the first.
 #[test]
 fn wake_left_over() {
@@ -149,13 +149,13 @@ fn wake_left_over() {
     });
 }
 
-/// Asks, and takes no for an answer.
+/// Asks once, and takes no for an answer.
 async fn ask_once(asked: impl Future) {
     let mut asked = pin!(asked);
     poll_fn(|cx| Poll::Ready(asked.as_mut().poll(cx).is_ready())).await;
 }
 
-/// A handler gives its wait up: the lock goes to the thread that waits behind it, and the handler's
+/// A handler gives up its wait: the lock goes to the thread that waits behind it, and the handler's
 /// registration may go at once.
 #[test]
 fn cancel_and_hand_over() {
@@ -173,8 +173,8 @@ fn cancel_and_hand_over() {
     });
 }
 
-/// A handler gives its wait up, and goes on to wait for what nothing ends: it is found, whether the lock has come
-/// meanwhile or not.
+/// A handler gives up its wait, and then waits for something that never comes: this is detected, whether the
+/// lock has come meanwhile or not.
 #[test]
 fn give_up_and_wait_for_nothing() {
     model(2, || {
@@ -195,7 +195,7 @@ fn give_up_and_wait_for_nothing() {
     });
 }
 
-/// A thread gives its wait up for a signal: the lock goes to the one behind it.
+/// A thread gives up its wait because of a signal: the lock goes to the thread behind it.
 #[test]
 fn signal_and_hand_over() {
     model(3, || {
@@ -217,7 +217,7 @@ fn signal_and_hand_over() {
     });
 }
 
-/// A thread is told that it waits in vain, or is granted the lock: not both, and not neither.
+/// A thread is either told that it waits in vain, or granted the lock: not both, and not neither.
 #[test]
 fn refuse_and_grant() {
     model(3, || {
@@ -258,7 +258,7 @@ fn refuse_handler_and_grant() {
     });
 }
 
-/// What the dispatcher does to a deadlock: the first look and the refusal are two steps.
+/// What the dispatcher does about a deadlock: the first look and the refusal are two steps.
 fn refuse_first(lock: &Lock) {
     let (waiter, changes) = {
         let turnstile = lock.raw.turnstile.lock();
@@ -269,7 +269,7 @@ fn refuse_first(lock: &Lock) {
     lock.assert_bit();
 }
 
-/// Two readers release while a writer queues: it sees that both are done.
+/// Two readers release while a writer queues: the writer sees that both are done.
 #[test]
 fn readers_release_to_writer() {
     model(3, || {
@@ -319,7 +319,7 @@ fn readers_and_writer() {
     });
 }
 
-/// A handler reads beside a thread, before a writer that waits already.
+/// A handler reads alongside a thread, ahead of a writer that is already waiting.
 #[test]
 fn reading_handler_joins() {
     model(3, || {
@@ -340,7 +340,7 @@ fn reading_handler_joins() {
     });
 }
 
-/// A writer gives up while there is a reader: those who wait behind it are let in, and see what the
+/// A writer gives up while there is a reader: those that wait behind it are let in, and see what the
 /// last writer did.
 #[test]
 fn writer_gives_up() {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Who goes first: the rules at the top of `raw.rs` and `turnstile.rs`, one by one. One thread plays
-//! everybody.
+//! all parts.
 
 use super::{
     raw::{Owner, RawLock, Taken},
@@ -10,10 +10,10 @@ use super::{
 };
 use crate::model;
 
-/// A lock, and those who have asked for it. They are known by their number.
+/// A lock, and those who have asked for it, who are known by their numbers.
 struct Scene {
     raw: RawLock,
-    /// Boxed since they are in the turnstile.
+    /// Boxed, since they are linked into the turnstile.
     #[allow(clippy::vec_box)]
     asked: Vec<Box<(Sleep, Option<Waiter>, Taken)>>,
 }
@@ -37,7 +37,7 @@ impl Scene {
         self.asked.push(Box::new((Sleep::new(), None, Taken::Yes)));
         let (sleep, waiter, taken) = &mut **self.asked.last_mut().unwrap();
         let waiter = waiter.insert(Waiter::new(request, Sleeper::Thread(sleep)));
-        // SAFETY: They stay in their box.
+        // SAFETY: The waiter stays in its box.
         *taken = unsafe { self.raw.take_or_queue(waiter) };
         self.check();
         number
@@ -89,26 +89,26 @@ impl Scene {
         self.raw.turnstile.lock().changes
     }
 
-    /// Those who wait, first to last.
+    /// The waiters, first to last.
     fn queue(&self) -> Vec<usize> {
         let turnstile = self.raw.turnstile.lock();
         let number = |waiter: &Waiter| waiter.request.owner.word() / 8 - 1;
         turnstile.iter().map(number).collect()
     }
 
-    /// The bit is set exactly while somebody waits.
+    /// Checks that the bit is set exactly while there are waiters.
     fn check(&self) {
         assert_eq!(self.raw.has_waiters(), !self.queue().is_empty());
     }
 
-    /// The lock is free.
+    /// Asserts that the lock is free.
     fn assert_free(&self) {
         assert!(self.raw.try_write(Self::owner(1000)));
         self.raw.release_write(Self::owner(1000));
     }
 }
 
-/// By priority, and within one first come, first served.
+/// By priority, and within a priority first come, first served.
 #[test]
 fn highest_first() {
     model(0, || {
@@ -129,7 +129,7 @@ fn highest_first() {
     });
 }
 
-/// A reader joins readers only if it outranks all who wait.
+/// A reader joins readers only if it outranks all waiters.
 #[test]
 fn reader_joins() {
     model(0, || {
@@ -180,7 +180,7 @@ fn readers_together() {
     });
 }
 
-/// A writer that enough readers have passed, by joining those who read, goes to the front.
+/// A writer that enough readers have passed, by joining those that read, goes to the front.
 #[test]
 fn joined_too_often() {
     model(0, || {
@@ -202,7 +202,7 @@ fn joined_too_often() {
     });
 }
 
-/// The same by being let in before it.
+/// The same for readers that are let in before it.
 #[test]
 fn let_in_before_too_often() {
     model(0, || {
@@ -212,13 +212,13 @@ fn let_in_before_too_often() {
         let readers: Vec<_> = (0..OVERTAKEN).map(|_| s.read(30)).collect();
         s.release(owner);
         assert!(readers.iter().all(|&reader| s.has(reader)));
-        // Only the first writer that waits is counted for.
+        // Readers are counted only for the first waiting writer.
         let late = s.read(1010);
         assert_eq!(s.queue(), [before, late, writer]);
     });
 }
 
-/// When one gives up, those who wait only for its sake are let in.
+/// When a waiter gives up, those that wait only because of it are let in.
 #[test]
 fn gives_up() {
     model(0, || {
@@ -239,7 +239,7 @@ fn gives_up() {
     });
 }
 
-/// One that has the lock and asks for it is told so; one of a circle is, if nothing has changed.
+/// An owner that asks for its lock is told so; a waiter in a cycle is, if nothing has changed.
 #[test]
 fn refused() {
     model(0, || {

@@ -27,13 +27,13 @@ loom::thread_local! {
     };
 }
 
-/// The running thread gets a priority.
+/// Gives the running thread a priority.
 pub(super) fn set_priority(priority: u32) {
     TASK.with(|task| task.priority.store(priority, Relaxed));
 }
 
-/// The running thread gets a signal. That it comes before the wait is no loss: it is looked at when
-/// the thread would sleep, and that may be at any time.
+/// Gives the running thread a signal. It is no loss that it comes before the wait: it is looked at when
+/// the thread would sleep, which may be at any time.
 pub(crate) fn signal() {
     TASK.with(|task| task.signalled.store(true, Relaxed));
 }

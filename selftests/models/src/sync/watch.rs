@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Nobody looks at locks in models.
+//! Nothing looks at locks in models.
 
 use crate::sync::{raw::RawLock, turnstile::Turnstile};
 
