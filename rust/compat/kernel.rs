@@ -53,7 +53,11 @@ pub mod module_param {
 }
 
 pub mod prelude {
-    pub use crate::{dma::CoherentBytes as _, error::code::EDEADLK, spinlock::LockWith as _};
+    pub use crate::{
+        dma::CoherentBytes as _,
+        error::code::{EDEADLK, EOPNOTSUPP},
+        spinlock::LockWith as _,
+    };
     pub use kernel::prelude::*;
 }
 
@@ -65,14 +69,17 @@ pub mod error {
         pub use kernel::error::code::*;
         use kernel::error::Error;
 
-        // A constant cannot be made from a number otherwise.
-        pub const EDEADLK: Error = {
+        pub const EDEADLK: Error = error(kernel::bindings::EDEADLK);
+        pub const EOPNOTSUPP: Error = error(kernel::bindings::EOPNOTSUPP);
+
+        /// A constant cannot be made from a number otherwise.
+        const fn error(number: u32) -> Error {
             // SAFETY: An `Error` is one number.
             let known: i32 = unsafe { transmute(EINVAL) };
             assert!(known == -22);
             // SAFETY: As above; it is a negative error number, as that one is.
-            unsafe { transmute(-(kernel::bindings::EDEADLK as i32)) }
-        };
+            unsafe { transmute(-(number as i32)) }
+        }
     }
 }
 
