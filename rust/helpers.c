@@ -254,7 +254,8 @@ void lazyirq_line_put(struct irq_desc *line)
 /* Does the line still have its number? */
 bool lazyirq_line_is_there(struct irq_desc *line)
 {
-	return find_line(irq_desc_get_irq(line)) == line;
+	guard(rcu)();
+	return line && find_line(irq_desc_get_irq(line)) == line;
 }
 
 /* Waits for unfinished handlers. Thread, may sleep. */

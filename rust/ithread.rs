@@ -12,7 +12,7 @@ use crate::{
     bindings,
     counters::Counter,
     ipl::Ipl,
-    primitive::{AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release},
+    primitive::{fence, AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release, SeqCst},
     runqueue::RunQueue,
     slot::Head,
 };
@@ -107,6 +107,13 @@ fn push(head: &Head, id: u32, is_last_resort: bool) -> bool {
     if (thread.is_null() && !is_last_resort) || !work.runnable.push(head) {
         return false;
     }
+    let thread = if thread.is_null() {
+        // Either this finds it, or it finds what was pushed: it becomes known before it looks.
+        fence(SeqCst);
+        work.thread.load(Relaxed)
+    } else {
+        thread
+    };
     if !thread.is_null() {
         // SAFETY: Its memory is there: see `enqueue`.
         unsafe { bindings::wake_up_process(thread) };
@@ -144,6 +151,7 @@ unsafe fn take_over(head: &Head, id: u32, ipl: usize) {
     }
     // Only the other CPU may change its count.
     cpu(old).work[ipl].moved.fetch_add(1, Release);
+    fence(SeqCst);
     // An ithread that is not known yet, since its CPU has only just come, looks by itself.
     let thread = cpu(old).work[ipl].thread.load(Relaxed);
     if !thread.is_null() {

@@ -27,7 +27,7 @@ impl LineRef {
 
     /// Does the line still have its number? A driver may have freed its vectors before their registrations
     /// ended.
-    fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         // SAFETY: By the type invariant; what is requested exists.
         unsafe { bindings::lazyirq_line_is_there(self.0) }
     }
@@ -105,6 +105,10 @@ impl Line {
         })?;
         // INVARIANT: Requested above, and by the function's requirement.
         let line = Self { head };
+        if !this.line.is_there() {
+            // The number has changed hands since it was looked up.
+            return Err(EINVAL);
+        }
         // Edge and MSI lines need no mask for their first events. Until the type is known, every line is
         // masked.
         // SAFETY: The interrupt exists: it was requested.

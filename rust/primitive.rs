@@ -71,7 +71,7 @@ unsafe impl<T: Send> Sync for RawSpinLock<T> {}
 
 impl<T> RawSpinLock<T> {
     /// What `__RAW_SPIN_LOCK_UNLOCKED()` makes. All locks of one `level` are one lockdep class, wherever they
-    /// lie; with one of them held, only locks of a lower level may be taken.
+    /// lie. They are taken in this order: the lists' (1), one turnstile's (0), that of the registered handlers (2).
     #[cfg_attr(not(CONFIG_DEBUG_LOCK_ALLOC), allow(unused_variables))]
     pub(crate) const fn new(data: T, level: usize) -> Self {
         // SAFETY: Integers and pointers, for all of which zero is valid. Without debugging, zero is an

@@ -54,8 +54,7 @@ pub(crate) fn remove(head: &Head) {
     }
 }
 
-/// Calls `then` with the handler that has this slot, if it is registered. It stays so until interrupts are
-/// on. Any context.
+/// Calls `then` with the handler that has this slot, if it is registered. It stays so during the call. Any context.
 pub(crate) fn find<R>(slot: usize, then: impl FnOnce(&Head) -> R) -> Option<R> {
     let first = FIRST.lock();
     let mut link: &Link = &first;

@@ -556,8 +556,12 @@ impl Head {
 
     /// Waits until the handler is neither running nor unfinished. Thread, may sleep.
     pub(crate) fn synchronize(&self) {
-        // SAFETY: The line is requested; may sleep here.
-        unsafe { bindings::synchronize_irq(self.irq()) };
+        if self.line.is_there() {
+            // SAFETY: The line is requested; may sleep here.
+            unsafe { bindings::synchronize_irq(self.irq()) };
+        } else {
+            self.line.wait_until_idle();
+        }
         // That call has seen by a plain load that nothing of the line is unfinished. What the last handler
         // did before is seen from here on.
         fence(Acquire);
@@ -571,7 +575,6 @@ impl Head {
     pub(crate) fn close(&self) -> bool {
         self.continuation.stop();
         self.synchronize();
-        self.line.wait_until_idle();
         self.continuation.load().is_masked()
     }
 }

@@ -21,7 +21,7 @@ use kernel::{prelude::*, sync::global_lock};
 global_lock! {
     /// There are boosted ithreads.
     // SAFETY: Initialised in `Ithreads::new`, before the first registration.
-    pub(super) unsafe(uninit) static BOOSTED: Mutex<bool> = false;
+    pub(super) unsafe(uninit) static BOOSTED: Mutex<()> = ();
 }
 
 /// How an ithread is boosted.
@@ -83,27 +83,24 @@ impl Boost {
 
     /// The dispatcher.
     pub(crate) fn perform(self) {
-        let mut any = BOOSTED.lock();
-        *any = true;
+        let _boosted = BOOSTED.lock();
         cpu(self.home).work[self.ipl].set_priority(self.ipl);
     }
 
     /// The dispatcher has looked at all locks. If that was all that there is to know, boosted ithreads need
     /// no more than it has found. Thread, may sleep.
     pub(crate) fn end_pass(is_all_known: bool) {
-        let mut any = BOOSTED.lock();
-        if !*any {
+        let works =
+            || (0..kernel::cpu::nr_cpu_ids()).flat_map(|id| cpu(id).work.iter().enumerate());
+        if !works().any(|(_, work)| work.boosted.is_boosted()) {
             return;
         }
-        *any = false;
-        for id in 0..kernel::cpu::nr_cpu_ids() {
-            for (ipl, work) in cpu(id).work.iter().enumerate() {
-                let need = work.boosted.need.replace(0);
-                if is_all_known && work.boosted.is_boosted() {
-                    work.boosted.set(if need > own(ipl) { need } else { 0 });
-                    work.set_priority(ipl);
-                }
-                *any |= work.boosted.is_boosted();
+        let _boosted = BOOSTED.lock();
+        for (ipl, work) in works() {
+            let need = work.boosted.need.replace(0);
+            if is_all_known && work.boosted.is_boosted() {
+                work.boosted.set(if need > own(ipl) { need } else { 0 });
+                work.set_priority(ipl);
             }
         }
     }

@@ -24,7 +24,7 @@ use crate::{
         sleeper::{fifo_priority, priority_of},
         stall,
         turnstile::Waiter,
-        watch::{self, look_again, Watched, WATCHED},
+        watch::{self, Watched, WATCHED},
     },
 };
 use core::{ffi::CStr, ptr};
@@ -53,14 +53,17 @@ extern "C" fn lazyirq_dispatched() {
         };
         match verdict {
             Verdict::Settled => (),
-            Verdict::Later => again = true,
             Verdict::Act(action) => action.perform(),
+            Verdict::Later(action) => {
+                again = true;
+                action.into_iter().for_each(Action::perform);
+            }
         }
     }
     // A boosted ithread remains so until it is known whether it must be.
     ithread::Boost::end_pass(!again);
     if again {
-        look_again();
+        watch::dispatch_again();
     }
     // With a delay of 0 the timer may not have looked.
     stall::expect();
@@ -101,7 +104,7 @@ impl Watched {
         // SAFETY: It is in the list, whose lock is held.
         let lock = unsafe { &*lock };
         let verdict = self.settle(lock, need);
-        if matches!(verdict, Verdict::Later) {
+        if matches!(verdict, Verdict::Later(_)) {
             lock.turnstile.lock().set_settled(false);
         }
         Some(verdict)
@@ -126,7 +129,7 @@ impl Watched {
                 self.follow(begin, &mut second);
                 let cycle = &chain.links[start..chain.len];
                 if cycle != &second.links[..second.len] {
-                    return Verdict::Later;
+                    return Verdict::Later(None);
                 }
                 Cycle::break_up(cycle).map_or(Verdict::Settled, |cycle| {
                     Verdict::Act(Action::Report(cycle))
@@ -191,7 +194,7 @@ impl Watched {
         let lock = unsafe { &*lock };
         let mut turnstile = lock.turnstile.lock();
         if turnstile.is_empty() || lock.owner() != Some(owner) {
-            return Verdict::Later;
+            return Verdict::Later(None);
         }
         let task = owner.word() as *mut bindings::task_struct;
         // SAFETY: It owns the lock and has not released it, which would take the turnstile's
@@ -233,34 +236,39 @@ fn boost(lock: *const RawLock, owner: Owner, slot: usize, need: u32) -> Verdict 
     let lock = unsafe { &*lock };
     let mut turnstile = lock.turnstile.lock();
     if turnstile.is_empty() || lock.owner() != Some(owner) {
-        return Verdict::Later;
+        return Verdict::Later(None);
     }
     // It has not released the lock, which would take the turnstile's lock. So it is unfinished, unless it has
     // forgotten its guard.
-    let boost = registered::find(slot, |head| match head.continuation.load().phase() {
-        // In the latter two the handler is about to wait.
-        Phase::Queued | Phase::Running | Phase::Armed | Phase::Notified => {
-            Ok(ithread::Boost::new(head, need))
-        }
-        // It is still in the lazy path, or has just begun to wait.
-        _ => Err(()),
+    let found = registered::find(slot, |head| match head.continuation.load().phase() {
+        Phase::Queued | Phase::Running => Some((ithread::Boost::new(head, need), true)),
+        // On its way into a wait. If it is in the lazy path, its home is yet to be known.
+        Phase::Armed | Phase::Notified => Some((ithread::Boost::new(head, need), false)),
+        Phase::Dead => Some((None, true)),
+        // In the lazy path, or has just begun to wait.
+        Phase::Idle | Phase::Parked => None,
     });
-    match boost {
-        Some(Ok(Some(boost))) => {
-            turnstile.tally.lent += 1;
-            events::lends(lock, owner, need);
-            Verdict::Act(Action::Boost(boost))
-        }
-        Some(Err(())) => Verdict::Later,
-        Some(Ok(None)) | None => Verdict::Settled,
+    let (boost, is_final) = match found {
+        Some(found) => found.unwrap_or((None, false)),
+        None => (None, true),
+    };
+    let action = boost.map(|boost| {
+        turnstile.tally.lent += 1;
+        events::lends(lock, owner, need);
+        Action::Boost(boost)
+    });
+    match action {
+        action if !is_final => Verdict::Later(action),
+        Some(action) => Verdict::Act(action),
+        None => Verdict::Settled,
     }
 }
 
 enum Verdict {
     Settled,
     Act(Action),
-    /// The chain is in motion.
-    Later,
+    /// The chain is in motion. This may be done all the same.
+    Later(Option<Action>),
 }
 
 /// Where a chain ends.

@@ -90,8 +90,17 @@ fn look_in(interval: u64) {
 }
 
 /// Has another look made at what is in motion now. Any context.
-pub(super) fn look_again() {
+fn look_again() {
     look_in(INTERVAL.load(Relaxed).max(RETRY));
+}
+
+/// The next look calls the dispatcher, whatever it finds.
+static AGAIN: AtomicBool = AtomicBool::new(false);
+
+/// Has the dispatcher called again, since something was in motion. The dispatcher.
+pub(super) fn dispatch_again() {
+    AGAIN.store(true, SeqCst);
+    look_again();
 }
 
 /// The lock is going away. A future that was forgotten may still be in its turnstile.
@@ -117,7 +126,7 @@ extern "C" fn lazyirq_module_goes(module: *mut bindings::module) {
 extern "C" fn lazyirq_look() {
     DUE.swap(false, SeqCst);
     let found = WATCHED.lock().sweep();
-    if found.stuck {
+    if AGAIN.swap(false, SeqCst) || found.stuck {
         dispatch();
     }
     if found.moving {
