@@ -55,8 +55,8 @@ struct Work {
 
 /// # Invariants
 ///
-/// A cell of `work` is touched by the ithread of its IPL alone, and `unfinished` by this CPU
-/// alone, with interrupts off.
+/// A cell of `work` is touched by the ithread of its IPL alone, but for those in `boosted`, which are the
+/// dispatcher's; `unfinished` is touched by this CPU alone, with interrupts off.
 #[repr(align(64))]
 struct Cpu {
     work: [Work; Ipl::COUNT],

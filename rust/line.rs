@@ -105,10 +105,6 @@ impl Line {
         })?;
         // INVARIANT: Requested above, and by the function's requirement.
         let line = Self { head };
-        if !this.line.is_there() {
-            // The number has changed hands since it was looked up.
-            return Err(EINVAL);
-        }
         // Edge and MSI lines need no mask for their first events. Until the type is known, every line is
         // masked.
         // SAFETY: The interrupt exists: it was requested.

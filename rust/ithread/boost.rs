@@ -19,7 +19,7 @@ use crate::{
 use kernel::{prelude::*, sync::global_lock};
 
 global_lock! {
-    /// There are boosted ithreads.
+    /// Held while a boosted ithread's priority is set: it does not end meanwhile.
     // SAFETY: Initialised in `Ithreads::new`, before the first registration.
     pub(super) unsafe(uninit) static BOOSTED: Mutex<()> = ();
 }

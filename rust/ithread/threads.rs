@@ -183,7 +183,7 @@ pub(crate) fn reset() {
 /// Does the ithread exist, and can it be given work?
 ///
 /// A CPU that goes offline before its ithread has run for the first time does not call `park`: so
-/// nothing may be in its queue by then.
+/// nothing may be in its queue by then, except what had no other CPU to go to (see `push`).
 ///
 /// # Safety
 ///

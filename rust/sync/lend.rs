@@ -257,11 +257,10 @@ fn boost(lock: *const RawLock, owner: Owner, slot: usize, need: u32) -> Verdict 
         events::lends(lock, owner, need);
         Action::Boost(boost)
     });
-    match action {
-        action if !is_final => Verdict::Later(action),
-        Some(action) => Verdict::Act(action),
-        None => Verdict::Settled,
+    if !is_final {
+        return Verdict::Later(action);
     }
+    action.map_or(Verdict::Settled, Verdict::Act)
 }
 
 enum Verdict {
