@@ -3,6 +3,9 @@
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 
+# Kbuild takes these from make's command line alone.
+tools := $(foreach tool,RUSTC BINDGEN,$(if $($(tool)),$(tool)='$($(tool))'))
+
 .DEFAULT_GOAL := modules
 
 help:
@@ -29,21 +32,21 @@ help:
 	@echo '                   LENGTH=5 seconds, CPUS=2'
 	@echo '  distclean        clean, and remove the cache'
 	@echo 'KERNEL=stock, rt, cloud, arm64, sid or debug says which kernel that is, stock by default'
-	@echo 'Other variables: KDIR, INSTALL_MOD_PATH, TESTS, SEED, TIMEOUT (seconds for a virtual machine), LAZYIRQ_CACHE,'
+	@echo 'Other variables: KDIR, RUSTC, BINDGEN, INSTALL_MOD_PATH, TESTS, SEED, TIMEOUT (seconds for a virtual machine), LAZYIRQ_CACHE,'
 	@echo '                 LAZYIRQ_MIRROR, KERNEL_SERIES'
 
 modules:
 	@sh scripts/check-kdir '$(KDIR)'
-	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' modules
+	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' $(tools) modules
 
 modules_install:
-	@sh scripts/check-kdir '$(KDIR)'
+	@sh scripts/check-kdir --no-tools '$(KDIR)'
 	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' modules_install
 	@scripts/install-dev '$(KDIR)' '$(INSTALL_MOD_PATH)'
 
 rustdoc:
 	@sh scripts/check-kdir '$(KDIR)'
-	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' LAZYIRQ_RUSTDOC=y modules
+	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' $(tools) LAZYIRQ_RUSTDOC=y modules
 	@echo 'open build/rustdoc/lazyirq/index.html'
 
 rust-analyzer: modules

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What the kernel crate lacks. Read by bindgen (functions and variables named lazyirq_*), compiled in
- * helpers.c and its neighbours. Nothing here decides anything: the mechanism is in Rust.
+ * helpers.c and its neighbours: they hold parameters, timers, works and tracepoints. The mechanism is in Rust.
  */
 #ifndef LAZYIRQ_BINDINGS_H
 #define LAZYIRQ_BINDINGS_H
@@ -12,6 +12,7 @@
 #include <linux/percpu.h>
 #include <linux/rtmutex.h>
 #include <linux/sched.h>
+#include <linux/sched/debug.h>
 #include <linux/smpboot.h>
 #include <linux/spinlock.h>
 
@@ -48,7 +49,6 @@ void lazyirq_set_level(int level);
 void lazyirq_set_level_of(unsigned int cpu, int level);
 void lazyirq_await_each_cpu(bool (*f)(unsigned int cpu, unsigned int arg), unsigned int arg);
 void lazyirq_on_each_cpu(void (*f)(unsigned int cpu, unsigned int arg), unsigned int arg);
-unsigned int lazyirq_this_cpu(void);
 unsigned int lazyirq_next_online_cpu(unsigned int cpu);
 void lazyirq_irq_off(void);
 void lazyirq_irq_on(void);
@@ -56,7 +56,6 @@ void lazyirq_irq_on(void);
 struct task_struct **lazyirq_ithread_store(unsigned int ipl);
 int lazyirq_set_fifo(struct task_struct *task, unsigned int priority);
 void lazyirq_ithreads_fifo(unsigned int ipl, unsigned int priority);
-unsigned long lazyirq_switches(void);
 void lazyirq_non_block_start(void);
 void lazyirq_non_block_end(void);
 
@@ -79,8 +78,8 @@ int lazyirq_lending_start(void);
 void lazyirq_lending_stop(void);
 void lazyirq_look_in(u64 ns);
 void lazyirq_dispatch(void);
+void lazyirq_await_dispatcher(void);
 void lazyirq_stalls_in(unsigned int ms);
-void lazyirq_show_task(struct task_struct *task);
 bool lazyirq_module_has(struct module *module, const void *address);
 void lazyirq_grow(void);
 
@@ -91,8 +90,8 @@ void lazyirq_loan_owe(struct rt_mutex *mutex, struct task_struct *task);
 void lazyirq_loan_wait(struct rt_mutex *mutex);
 void lazyirq_loan_repay(struct rt_mutex *mutex);
 
-int lazyirq_lend(void);
-void lazyirq_lent(void);
+int lazyirq_releaser_begin(void);
+void lazyirq_releaser_end(void);
 unsigned int lazyirq_resume_budget(void);
 bool lazyirq_is_wanted(void);
 

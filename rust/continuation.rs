@@ -18,7 +18,9 @@
 //!       |  done    +---- 10 done, events remembered -------------+
 //!       +---- 9 held: IPL order says no lazy path now -----------+
 //!
-//!      Idle, Running --12--> Dead     a pending poll that nothing will ever wake
+//!      Idle, Running --12--> Dead          a pending poll that nothing will ever wake
+//!      Armed --13--> Idle, Running         it does not wait after all
+//!      Armed, Notified --14--> Idle, Queued    it is done all the same
 //! ```
 //!
 //! | # | from, to | who, where |
@@ -35,6 +37,8 @@
 //! | 10 | Running → Queued | the same context, for an event that came meanwhile |
 //! | 11 | Running → Notified | as 3, for a wait left over from an earlier poll; and `defer()`, also from Idle, in the first poll |
 //! | 12 | → Dead | the poller |
+//! | 13 | Armed → Idle, Running | as 1 or 7: there is nothing to wait for, or the last wait was given up |
+//! | 14 | Armed, Notified → Idle, Queued | the poller, as 8 or 10: what the handler was armed for, or woken by, no longer matters |
 //!
 //! A lazy path that does not wait leaves the word alone: it stays Idle, and nothing is written. That is sound
 //! because an interrupt line never runs its handlers on two CPUs at a time, and only the hard-IRQ entry
@@ -61,10 +65,6 @@ pub(crate) enum Phase {
 }
 
 /// One value of the word.
-///
-/// # Invariants
-///
-/// The phase bits are those of a [`Phase`].
 ///
 /// | bits | meaning |
 /// |---|---|
@@ -97,9 +97,15 @@ impl State {
     const IPL: u32 = 0xff;
 
     pub(crate) fn phase(self) -> Phase {
-        let phase = (self.0 & Self::PHASE) >> Self::PHASE_SHIFT;
-        // SAFETY: The bits are written by `with` alone, from a `Phase`.
-        unsafe { core::mem::transmute::<u32, Phase>(phase) }
+        match (self.0 & Self::PHASE) >> Self::PHASE_SHIFT {
+            0 => Phase::Idle,
+            1 => Phase::Armed,
+            2 => Phase::Notified,
+            3 => Phase::Parked,
+            4 => Phase::Queued,
+            5 => Phase::Running,
+            _ => Phase::Dead,
+        }
     }
 
     pub(crate) fn events(self) -> u32 {
@@ -144,6 +150,7 @@ impl State {
 }
 
 /// What becomes of an interrupt that may not take the lazy path.
+#[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
     /// 9: the handler is Queued now; the caller puts it in its CPU's queue.
@@ -157,6 +164,7 @@ pub(crate) enum Arrival {
 }
 
 /// What the poller must do after a pending poll.
+#[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Pending {
     /// 2: nothing, the handler waits.
@@ -166,6 +174,7 @@ pub(crate) enum Pending {
 }
 
 /// What must be done after a handler is done, by the context that resumed it.
+#[must_use]
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Done {
     /// 8: it is Idle.
@@ -246,7 +255,7 @@ impl Continuation {
         old.phase()
     }
 
-    /// Reverts 1 or 7: there is nothing to wait for.
+    /// 13, which reverts 1 or 7.
     pub(crate) fn disarm(&self, before: Phase) {
         self.update(|state| (state.phase() == Phase::Armed).then(|| state.with(before)));
     }
@@ -332,13 +341,14 @@ impl Continuation {
     }
 
     /// 12: the handler is given up, with its line disabled by `mask`. If an interrupt had disabled the line
-    /// already, `unmask` undoes the surplus disabling.
-    pub(crate) fn die(&self, mask: impl FnOnce(), unmask: impl FnOnce()) {
+    /// already, `unmask` undoes the surplus disabling. Returns how many remembered events are lost.
+    pub(crate) fn die(&self, mask: impl FnOnce(), unmask: impl FnOnce()) -> u32 {
         mask();
         let old = self.update(|state| Some(state.masked().with(Phase::Dead)));
         if old.is_masked() {
             unmask();
         }
+        old.events()
     }
 
     /// 6: the ithread takes it from the queue, or the releaser from its batch.
@@ -349,14 +359,14 @@ impl Continuation {
         self.0.fetch_add(STEP, AcqRel);
     }
 
-    /// A lazy path that was armed or stopped meanwhile is done. What it was armed for is cancelled.
+    /// 14: a lazy path that was armed or stopped meanwhile is done.
     #[cold]
     #[inline(never)]
     pub(crate) fn done_lazily(&self) {
         self.update(|state| Some(state.with(Phase::Idle)));
     }
 
-    /// 8, 10: a handler is done in the context that resumed it.
+    /// 8, 10, 14: a handler is done in the context that resumed it.
     #[inline]
     pub(crate) fn done(&self) -> Done {
         const RUNNING: u32 = (Phase::Running as u32) << State::PHASE_SHIFT | State::BUSY;

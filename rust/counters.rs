@@ -118,7 +118,7 @@ counters! {
     /// Handlers that were done after they had left the lazy path, or in the stock IRQ thread.
     resumed,
     /// Of these, handlers that the releaser of their lock has resumed. The ithread resumed the others.
-    lent,
+    by_releaser,
     /// Waits for a lock after the lazy path was left.
     reblocked,
     /// Waits for a lock that a thread owned.
@@ -131,7 +131,7 @@ counters! {
     spurious,
     /// Answers `IrqReturn::None` off the lazy path, after "handled" had been reported.
     late_none,
-    /// Pending polls that nothing would ever have ended. The handler is dead then.
+    /// Pending polls that nothing would ever have ended, and events remembered by then. The handler is dead.
     illegal,
     /// Waits for a lock that took longer than `stall_ms`. Counted by the context that reports them.
     stalled,

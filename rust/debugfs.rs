@@ -6,6 +6,7 @@
 //! how in [`table`].
 
 use crate::{histogram::Seen, ipl::Ipl, ithread, observe, slot::Head, stats::Stats, sync};
+use core::ptr;
 use kernel::{
     debugfs::{Dir, File},
     fmt,
@@ -46,6 +47,12 @@ struct List {
     root: Option<Dir>,
     /// The rows, with a number that tells directories of the same name apart.
     rows: KVec<(Entry, u32)>,
+}
+
+impl List {
+    fn has(&self, row: &Entry) -> bool {
+        self.rows.iter().any(|(other, _)| ptr::eq(other.0, row.0))
+    }
 }
 
 global_lock! {
@@ -132,13 +139,15 @@ impl Drop for Listed {
     fn drop(&mut self) {
         LIST.lock()
             .rows
-            .retain(|(row, _)| !core::ptr::eq(row.0, self.row.0));
+            .retain(|(row, _)| !ptr::eq(row.0, self.row.0));
     }
 }
 
-/// A module is going away, and the names of its locks with it. Thread, may sleep.
+/// A module is going away, and the names of its locks with it; and those of interrupts, if it has forgotten
+/// their statistics (`mem::forget` is safe): these are not shown any more. Thread, may sleep.
 pub(crate) fn forget_names(goes: impl Fn(*const c_char) -> bool) {
-    let list = LIST.lock();
+    let mut list = LIST.lock();
+    list.rows.retain(|(row, _)| !goes(row.name.as_char_ptr()));
     list.rows
         .iter()
         .for_each(|(row, _)| row.forget_names(&goes));
@@ -229,7 +238,10 @@ fn reset_one(row: &Entry, reader: &mut UserSliceReader) -> Result {
 }
 
 fn show_one(row: &Entry, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let _list = LIST.lock();
+    let list = LIST.lock();
+    if !list.has(row) {
+        return Ok(());
+    }
     table::list(f, &**row)
 }
 

@@ -20,11 +20,13 @@ use kernel::{
 ///
 /// # Context
 ///
-/// [`handle`](Handler::handle) starts in hard-IRQ context, with interrupts off, on top of whatever was
-/// interrupted. After an `.await` that had to wait it continues with interrupts on: in the thread that has
-/// released the lock, which is not preempted meanwhile, or in an interrupt thread. So all of it must be fit
-/// for hard-IRQ context: no sleeping call, no sleeping allocation. Data that it shares with hard-IRQ code
-/// under a spinlock needs one that turns interrupts off.
+/// [`handle`](Handler::handle) nearly always starts in hard-IRQ context, with interrupts off, on top of whatever
+/// was interrupted. It runs in a thread, with interrupts on, after an `.await` that had to wait; or from its
+/// start, if the interrupt was held (a handler of its IPL or above was unfinished on the CPU) or came while the
+/// handler itself was unfinished. That is the thread that has released the lock, which is not preempted meanwhile,
+/// or an interrupt thread. So all of it must be fit for hard-IRQ context: no sleeping call, no sleeping
+/// allocation. And it must not rely on interrupts being off: a spinlock that it shares with hard-IRQ code has to
+/// be taken with interrupts turned off, in the handler too.
 ///
 /// It may await [`Mutex::lock_irq`](crate::Mutex::lock_irq), [`RwLock::read_irq`](crate::RwLock::read_irq)
 /// and [`write_irq`](crate::RwLock::write_irq), and [`Interrupt::defer`], and nothing else: a wait that
@@ -105,8 +107,29 @@ impl<'a> Interrupt<'a> {
         self.head
     }
 
-    /// The device whose interrupt it is. It stays bound while the handler runs, since the
-    /// registration is undone before the device is unbound.
+    /// The device whose interrupt it is. The registration ends before the device is unbound, and before its
+    /// managed resources are released, except those that were made after the registration: what a handler
+    /// reaches through [`Devres`](kernel::devres::Devres) must have been made before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use kernel::{devres::Devres, io::Io, irq::IrqReturn, pci};
+    /// use lazyirq::{Handler, Interrupt};
+    ///
+    /// struct Disk {
+    ///     bar: Devres<pci::Bar<'static, 16>>,
+    /// }
+    ///
+    /// impl Handler for Disk {
+    ///     async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
+    ///         match self.bar.access(irq.device()) {
+    ///             Ok(bar) if bar.read32(0) != 0 => IrqReturn::Handled,
+    ///             _ => IrqReturn::None,
+    ///         }
+    ///     }
+    /// }
+    /// ```
     #[inline]
     pub fn device(self) -> &'a Device<Bound> {
         self.head.device()

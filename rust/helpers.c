@@ -87,11 +87,6 @@ void lazyirq_irq_on(void)
 	local_irq_enable();
 }
 
-unsigned int lazyirq_this_cpu(void)
-{
-	return smp_processor_id();
-}
-
 unsigned int lazyirq_next_online_cpu(unsigned int cpu)
 {
 	return cpumask_next_wrap(cpu, cpu_online_mask);
@@ -128,12 +123,6 @@ void lazyirq_ithreads_fifo(unsigned int ipl, unsigned int priority)
 		if (task)
 			lazyirq_set_fifo(task, priority);
 	}
-}
-
-/* How often the calling thread has been switched out so far. */
-unsigned long lazyirq_switches(void)
-{
-	return current->nvcsw + current->nivcsw;
 }
 
 void lazyirq_non_block_start(void)

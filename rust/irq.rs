@@ -48,6 +48,7 @@ pub struct Options {
 
 impl Options {
     /// An interrupt named `name` (in debugfs, reports and `/proc/interrupts`), at level `ipl`.
+    #[must_use]
     pub const fn new(name: &'static CStr, ipl: Ipl) -> Self {
         // `threadirqs` and PREEMPT_RT leave the handler in hard-IRQ context: it deals with blocking itself.
         Self {
@@ -58,6 +59,7 @@ impl Options {
     }
 
     /// The line may be shared with other devices, as `INTx` lines are.
+    #[must_use]
     pub const fn shared(mut self) -> Self {
         self.flags |= bindings::IRQF_SHARED as c_ulong;
         self
@@ -80,7 +82,8 @@ pub struct Registration<H: Handler> {
 ///
 /// The returned value belongs to the device (it is the kernel crate's [`Devres`]), so that the registration
 /// ends, at the latest, when the device is unbound. The interrupt's vectors must be kept for as long; a
-/// driver stores both in its data, the registration first.
+/// driver stores both in its data, the registration first. Managed resources that the handler reaches
+/// must be made before: at unbinding, the newest ones are released first.
 ///
 /// # Context
 ///
@@ -174,11 +177,42 @@ impl<H: Handler> Registration<H> {
     /// # Context
     ///
     /// Thread, may sleep, with no lock held that the handler takes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lazyirq::{Handler, Registration};
+    ///
+    /// fn quiesce<H: Handler>(irq: &Registration<H>, mask_in_device: impl FnOnce()) {
+    ///     mask_in_device();
+    ///     irq.synchronize();
+    ///     // The handler has seen all that the device has raised.
+    /// }
+    /// ```
     pub fn synchronize(&self) {
         self.line.synchronize();
     }
 
     /// The handler, to share its data with threads.
+    ///
+    /// # Context
+    ///
+    /// Any.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kernel::{irq::IrqReturn, prelude::*};
+    /// # use lazyirq::{Handler, Interrupt, Mutex, Registration};
+    /// # #[pin_data]
+    /// # struct Counter { #[pin] events: Mutex<u64> }
+    /// # impl Handler for Counter {
+    /// #     async fn handle(&self, _irq: Interrupt<'_>) -> IrqReturn { IrqReturn::Handled }
+    /// # }
+    /// fn events(irq: &Registration<Counter>) -> u64 {
+    ///     *irq.handler().events.lock()
+    /// }
+    /// ```
     pub fn handler(&self) -> &H {
         // SAFETY: It lies in the slot, which is owned.
         unsafe { self.slot.handler.as_ref() }
@@ -233,9 +267,8 @@ unsafe fn free<H, F, M>(head: NonNull<Head>) {
     if this.waits.get() > 0 {
         // The handler has forgotten the future instead of dropping it.
         pr_err!(
-            "interrupt {} ({}): its handler is still in a lock's queue; its memory is not freed\n",
-            this.irq(),
-            crate::debugfs::text(this.stats.name)
+            "{}: its handler is still in a lock's queue; its memory is not freed\n",
+            this.named()
         );
         return;
     }
@@ -295,7 +328,7 @@ where
     // SAFETY: The future exists, and is pinned: it lies in the slot until it is dropped there.
     let pinned = unsafe { Pin::new_unchecked((*future).assume_init_mut()) };
     let Poll::Ready(ret) = pinned.poll(&mut Context::from_waker(Waker::noop())) else {
-        return if head.resumed.get() {
+        return if head.off_lazy_path.get() {
             UNFINISHED
         } else {
             head.left_lazy_path()
@@ -306,7 +339,7 @@ where
     let ret = irqreturn(ret);
     if !head.continuation.may_start(0) {
         cold();
-        if head.resumed.get() {
+        if head.off_lazy_path.get() {
             return ret;
         }
         head.continuation.done_lazily();

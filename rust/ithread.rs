@@ -15,22 +15,23 @@ use crate::{
     primitive::{fence, AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release, SeqCst},
     runqueue::RunQueue,
     slot::Head,
+    sync::dispatch,
 };
 use core::{
     cell::{Cell, UnsafeCell},
     ptr,
 };
-use kernel::prelude::*;
+use kernel::{prelude::*, task::Task};
 
 mod boost;
 mod threads;
 mod unfinished;
 
-pub(crate) use boost::Boost;
 use boost::Boosted;
+pub(crate) use boost::{end_pass, Boost};
 pub(crate) use threads::{each, reset, Ithread, Users};
 pub(crate) use unfinished::{
-    finished_for, forget_all_moved, is_alone, unfinished, InterruptsOff, Lending,
+    add_unfinished, counted_on, finished_for, forget_all_moved, is_alone, InterruptsOff,
 };
 use unfinished::{forget_moved, Unfinished};
 
@@ -104,7 +105,11 @@ pub(crate) fn enqueue(head: &Head, home: u32) {
 fn push(head: &Head, id: u32, is_last_resort: bool) -> bool {
     let work = &cpu(id).work[head.ipl()];
     let thread = work.thread.load(Relaxed);
-    if (thread.is_null() && !is_last_resort) || !work.runnable.push(head) {
+    if thread.is_null() && !is_last_resort {
+        return false;
+    }
+    // SAFETY: It is Queued: it is in no queue until this context puts it in one, and stays alive.
+    if !unsafe { work.runnable.push(head) } {
         return false;
     }
     let thread = if thread.is_null() {
@@ -128,11 +133,14 @@ fn enqueue_elsewhere(head: &Head, home: u32) {
         // At least one CPU is online, and stays so until it has closed its queue.
         // SAFETY: Any context.
         id = unsafe { bindings::lazyirq_next_online_cpu(id) };
+        head.goes_to(id);
         if push(head, id, tries > kernel::cpu::nr_cpu_ids()) {
-            return;
+            break;
         }
         tries += 1;
     }
+    // It is that CPU's ithread that has to be boosted, if any.
+    dispatch();
 }
 
 /// This CPU takes over a continuation of another CPU that was offline when the continuation became runnable.
@@ -147,7 +155,7 @@ unsafe fn take_over(head: &Head, id: u32, ipl: usize) {
     // SAFETY: An ithread, on its CPU.
     unsafe {
         let _off = InterruptsOff::new();
-        unfinished(id, ipl);
+        add_unfinished(id, ipl);
     }
     // Only the other CPU may change its count.
     cpu(old).work[ipl].moved.fetch_add(1, Release);
@@ -225,19 +233,13 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
 
     // SAFETY: What is in a queue is Queued, and so alive; it is out of the queue now, so no other context
     // runs it.
-    let home = unsafe {
-        let home = (*head).home();
-        if home != id {
+    unsafe {
+        if (*head).home() != id {
             take_over(&*head, id, IPL);
         }
         (*head).resume_in_ithread(thread, switches);
-        home
-    };
-    Boost::has_run(id, IPL);
-    if home != id {
-        // The home's ithread may have been boosted before the continuation was taken over.
-        Boost::has_run(home, IPL);
     }
+    boost::has_run(id, IPL);
     work.runnable.done();
 }
 
@@ -273,8 +275,7 @@ unsafe extern "C" fn unpark<const IPL: usize>(id: u32) {
 /// See `should_run`.
 unsafe extern "C" fn setup<const IPL: usize>(id: u32) {
     let work = &cpu(id).work[IPL];
-    // SAFETY: There is a running thread.
-    let thread = unsafe { bindings::get_current() };
+    let thread = Task::current_raw();
     // INVARIANT: It is this one.
     work.switches.set(Thread(thread).switched_out());
     // SAFETY: Sets the running thread's priority.
@@ -287,18 +288,15 @@ unsafe extern "C" fn setup<const IPL: usize>(id: u32) {
 
 /// The memory that the threads need, for as long as the module is loaded.
 pub(crate) struct Ithreads {
-    _cpus: KVec<Cpu>,
+    _cpus: KVVec<Cpu>,
 }
 
 impl Ithreads {
     pub(crate) fn new() -> Result<Self> {
         // SAFETY: Called once, from the module's init.
-        unsafe {
-            threads::USERS.init();
-            boost::BOOSTED.init();
-        }
+        unsafe { threads::USERS.init() };
         let count = kernel::cpu::nr_cpu_ids() as usize;
-        let mut cpus = KVec::with_capacity(count, GFP_KERNEL)?;
+        let mut cpus = KVVec::with_capacity(count, GFP_KERNEL)?;
         for _ in 0..count {
             let cpu = Cpu {
                 work: core::array::from_fn(|_| Work {

@@ -34,6 +34,7 @@ mod slot;
 mod stats;
 mod stock;
 mod sync;
+mod times;
 
 pub use handler::{complete, Defer, Handler, Interrupt};
 pub use ipl::Ipl;
@@ -66,7 +67,7 @@ module! {
 struct LazyIrq {
     // Dropped before what they show.
     _files: debugfs::Files,
-    _lending: sync::Lending,
+    _lenders: sync::Lenders,
     _ithreads: ithread::Ithreads,
 }
 
@@ -74,7 +75,7 @@ impl kernel::Module for LazyIrq {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         debugfs::init();
         let ithreads = ithread::Ithreads::new()?;
-        let lending = sync::Lending::new(
+        let lenders = sync::Lenders::new(
             module_parameters::boost_delay_us.value(),
             module_parameters::stall_ms.value(),
         )?;
@@ -83,7 +84,7 @@ impl kernel::Module for LazyIrq {
         observe::measure(unsafe { bindings::lazyirq_latency });
         Ok(Self {
             _files: files,
-            _lending: lending,
+            _lenders: lenders,
             _ithreads: ithreads,
         })
     }

@@ -77,15 +77,16 @@ impl Line {
         let irq = this.irq();
         // SAFETY: Any context.
         if unsafe { bindings::lazyirq_line_is_slow(irq) } {
-            let name = crate::debugfs::text(options.name);
             pr_err!(
-                "interrupt {irq} ({name}) cannot be had: masking it sleeps, as its controller is behind a slow bus; a \
-                 stock threaded handler can serve it\n"
+                "{} cannot be had: masking it sleeps, as its controller is behind a slow bus; a stock threaded handler \
+                 can serve it\n",
+                this.named()
             );
             return Err(EOPNOTSUPP);
         }
         this.ithreads.change(options.ipl, || true)?;
-        registered::add(this);
+        // SAFETY: The slot lives until this type's drop, which removes it; and so does a failure.
+        unsafe { registered::add(this) };
         // SAFETY: The entry is for slots of this type, the cookie is one, and it exists until `free_irq`, in
         // this type's drop.
         to_result(unsafe {
@@ -100,8 +101,7 @@ impl Line {
         .inspect_err(|error| {
             registered::remove(this);
             this.ithreads.none();
-            let name = crate::debugfs::text(options.name);
-            pr_err!("interrupt {irq} ({name}) cannot be had: {error:?}\n");
+            pr_err!("{} cannot be had: {error:?}\n", this.named());
         })?;
         // INVARIANT: Requested above, and by the function's requirement.
         let line = Self { head };
@@ -140,9 +140,8 @@ impl Drop for Line {
         } else {
             // Its number may be another line's by now. It cannot interrupt any more.
             pr_err!(
-                "interrupt {} ({}): its vector was freed before it was unregistered\n",
-                head.irq(),
-                crate::debugfs::text(head.stats.name)
+                "{}: its vector was freed before it was unregistered\n",
+                head.named()
             );
         }
         registered::remove(head);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The seam under the protocol cores ([`continuation`](crate::continuation) and the locks): the
-//! few primitives that they build on, and nothing else of the kernel.
+//! What the state machine, the locks and the queues use of the kernel, and nothing else. The models replace this
+//! file.
 //!
 //! The atomics are `core`'s, since those compile to single instructions where they stand; the kernel crate's
 //! are calls on a kernel built with gcc, which the lazy path cannot afford. `Acquire`, `Release` and
@@ -57,6 +57,17 @@ pub(crate) fn load_own(atomic: &AtomicU64) -> u64 {
     atomic.load(Relaxed)
 }
 
+/// What a raw spinlock protects. They are taken in this order, at most one of each.
+#[derive(Clone, Copy)]
+pub(crate) enum LockClass {
+    /// A list of locks.
+    List,
+    /// A lock's turnstile.
+    Turnstile,
+    /// The registered handlers.
+    Registered,
+}
+
 /// A raw spinlock taken with interrupts off: the short critical sections behind the slow paths.
 /// It spins on PREEMPT_RT too.
 pub(crate) struct RawSpinLock<T> {
@@ -70,10 +81,9 @@ unsafe impl<T: Send> Send for RawSpinLock<T> {}
 unsafe impl<T: Send> Sync for RawSpinLock<T> {}
 
 impl<T> RawSpinLock<T> {
-    /// What `__RAW_SPIN_LOCK_UNLOCKED()` makes. All locks of one `level` are one lockdep class, wherever they
-    /// lie. They are taken in this order: the lists' (1), one turnstile's (0), that of the registered handlers (2).
+    /// What `__RAW_SPIN_LOCK_UNLOCKED()` makes. All locks of one class are one for lockdep, wherever they lie.
     #[cfg_attr(not(CONFIG_DEBUG_LOCK_ALLOC), allow(unused_variables))]
-    pub(crate) const fn new(data: T, level: usize) -> Self {
+    pub(crate) const fn new(data: T, class: LockClass) -> Self {
         // SAFETY: Integers and pointers, for all of which zero is valid. Without debugging, zero is an
         // unlocked spinlock on every architecture that the kernel supports Rust on.
         #[cfg_attr(not(CONFIG_DEBUG_SPINLOCK), allow(unused_mut))]
@@ -88,7 +98,7 @@ impl<T> RawSpinLock<T> {
         {
             raw.dep_map.key = (&raw mut bindings::lazyirq_spin_classes)
                 .cast::<bindings::lock_class_key>()
-                .wrapping_add(level);
+                .wrapping_add(class as usize);
             // Not a literal: drivers make locks too, and lockdep compares the addresses of the names.
             raw.dep_map.name = (&raw const bindings::lazyirq_spin_name).cast();
             raw.dep_map.wait_type_inner = bindings::lockdep_wait_type_LD_WAIT_SPIN as u8;

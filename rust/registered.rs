@@ -6,7 +6,7 @@
 //! be unregistered; the word names it all the same. So any context that follows such a name looks here first.
 
 use crate::{
-    primitive::{Cell, RawSpinLock},
+    primitive::{Cell, LockClass, RawSpinLock},
     slot::Head,
 };
 use core::ptr;
@@ -32,12 +32,16 @@ impl Link {
     }
 }
 
-static FIRST: RawSpinLock<Link> = RawSpinLock::new(Link::new(), 2);
+static FIRST: RawSpinLock<Link> = RawSpinLock::new(Link::new(), LockClass::Registered);
 
-/// Adds a handler: from here on a lock may name it. It stays where it is until it is removed.
-pub(crate) fn add(head: &Head) {
+/// Adds a handler: from here on a lock may name it.
+///
+/// # Safety
+///
+/// It stays where it is until it is removed.
+pub(crate) unsafe fn add(head: &Head) {
     let first = FIRST.lock();
-    // INVARIANT: By the function's own requirement.
+    // INVARIANT: By the requirement.
     head.registered().0.set(first.0.replace(head));
 }
 

@@ -64,11 +64,11 @@ module_param_cb(resume_budget, &budget_ops, &resume_budget, 0644);
 MODULE_PARM_DESC(resume_budget, "How many handlers one release resumes at most; the others are left to the ithreads");
 
 /*
- * If the caller may lend its context, it is not preempted until lazyirq_lent(), and its CPU is
+ * If the caller may lend its context, it is not preempted until lazyirq_releaser_end(), and its CPU is
  * returned. Otherwise a negative number is: with preemption or interrupts off, the caller may hold
  * a spinlock that the handler takes.
  */
-int lazyirq_lend(void)
+int lazyirq_releaser_begin(void)
 {
 	if (READ_ONCE(resume) != RELEASER || !preemptible())
 		return -1;
@@ -76,7 +76,7 @@ int lazyirq_lend(void)
 	return smp_processor_id();
 }
 
-void lazyirq_lent(void)
+void lazyirq_releaser_end(void)
 {
 	preempt_enable();
 }

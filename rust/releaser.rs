@@ -20,7 +20,13 @@
 //! This is never nested. If a resumed handler makes others runnable by releasing a lock, they are added
 //! to the same [batch](Batch), and run when it is done.
 
-use crate::{bindings, ithread, primitive::Cell, runqueue::Link, slot::Head, sync::Owner};
+use crate::{
+    bindings, ithread,
+    primitive::Cell,
+    runqueue::Link,
+    slot::Head,
+    sync::{Owner, Party},
+};
 use core::ptr;
 
 /// The continuations that a releaser is to resume. Lives on its stack.
@@ -30,7 +36,8 @@ pub(crate) struct Batch {
     /// First in, first out.
     first: Cell<*mut Head>,
     last: Cell<*mut Head>,
-    /// A line whose handlers somebody waits for, the last of which is done.
+    /// A line whose last unfinished handler this releaser has finished, and that a thread waits for
+    /// (`synchronize_irq()`, say).
     awaited: Cell<*mut bindings::irq_desc>,
 }
 
@@ -38,31 +45,31 @@ pub(crate) struct Batch {
 /// `release` is given, and resumed; without a batch the ithreads get them.
 #[inline(always)]
 pub(crate) fn release(owner: Owner, release: impl FnOnce(Option<&Batch>)) {
-    let own = match owner.address() {
-        Ok(_) => None,
-        Err(_) => Batch::lend(),
+    let own = match owner.party() {
+        Party::Handler(_) => None,
+        Party::Thread(_) => Batch::begin(),
     };
-    let batch = match owner.address() {
+    let batch = match owner.party() {
         // SAFETY: A handler that owns a lock is alive, and it is what is running here.
-        Ok(slot) => unsafe { (*(slot as *const Head)).batch() },
-        Err(_) => own.as_ref(),
+        Party::Handler(slot) => unsafe { (*(slot as *const Head)).batch() },
+        Party::Thread(_) => own.as_ref(),
     };
     release(batch);
     if let Some(own) = &own {
         own.run();
-        // SAFETY: The context was lent.
-        unsafe { bindings::lazyirq_lent() };
+        // SAFETY: The batch was begun.
+        unsafe { bindings::lazyirq_releaser_end() };
         own.tell();
     }
 }
 
 impl Batch {
     /// The running thread's batch, if the thread may lend its context: then it is not preempted
-    /// until `lazyirq_lent()`.
+    /// until `lazyirq_releaser_end()`.
     #[inline(always)]
-    fn lend() -> Option<Self> {
+    fn begin() -> Option<Self> {
         // SAFETY: Any context.
-        let cpu = u32::try_from(unsafe { bindings::lazyirq_lend() }).ok()?;
+        let cpu = u32::try_from(unsafe { bindings::lazyirq_releaser_begin() }).ok()?;
         Some(Self {
             cpu,
             first: Cell::new(ptr::null_mut()),
@@ -75,9 +82,13 @@ impl Batch {
         self.cpu
     }
 
-    /// Adds a continuation that is Queued.
+    /// Adds a continuation.
+    ///
+    /// # Safety
+    ///
+    /// The caller has made it Queued.
     #[inline]
-    pub(crate) fn add(&self, head: &Head) {
+    pub(crate) unsafe fn add(&self, head: &Head) {
         let new = ptr::from_ref(head).cast_mut();
         head.next().set(ptr::null_mut());
         let last = self.last.replace(new);
@@ -111,10 +122,8 @@ impl Batch {
                 continue;
             }
             number += 1;
-            // SAFETY: This is a thread on that CPU, and not preempted.
-            let lending = unsafe { ithread::Lending::new(self.cpu, head) };
-            head.resume(self);
-            lending.end();
+            // SAFETY: This is a thread on that CPU, and not preempted. What was in the batch is this thread's.
+            unsafe { ithread::counted_on(self.cpu, head, || head.resume(self)) };
         }
     }
 

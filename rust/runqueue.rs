@@ -54,8 +54,12 @@ impl<T: Link> RunQueue<T> {
     /// Adds `item`, or returns false if the queue is closed. Any context.
     ///
     /// The `Release` pairs with the `Acquire` in `pop` and `close`.
+    ///
+    /// # Safety
+    ///
+    /// It is in no queue or batch, nobody else adds it to one, and it stays where it is until it is popped.
     #[must_use]
-    pub(crate) fn push(&self, item: &T) -> bool {
+    pub(crate) unsafe fn push(&self, item: &T) -> bool {
         let new = ptr::from_ref(item).cast_mut();
         let mut first = self.incoming.load(Relaxed);
         while first != Self::closed() {
@@ -157,6 +161,7 @@ impl<T: Link> RunQueue<T> {
     ///
     /// To be called by the queue's ithread alone, while it is open.
     pub(crate) unsafe fn close(&self) {
+        self.busy.store(false, Relaxed);
         self.make_ready(self.incoming.swap(Self::closed(), Acquire));
     }
 

@@ -11,12 +11,12 @@ use crate::{
     line::LineRef,
     observe::{self, observed, By},
     percpu,
-    primitive::{fence, Acquire, AtomicU32, Relaxed},
+    primitive::{fence, Acquire, AtomicU32, Relaxed, Release},
     registered,
     releaser::Batch,
     runqueue,
-    stats::Stats,
-    sync::{Held, Holder},
+    stats::{Named, Stats},
+    sync::{Held, OwnerKind},
 };
 use core::{
     cell::{Cell, UnsafeCell},
@@ -46,17 +46,22 @@ pub(crate) const RESUME: c_int = -1;
 /// What [`Entry`] returns for [`RESUME`] when the handler is not done. Never seen by the kernel.
 pub(crate) const UNFINISHED: bindings::irqreturn_t = bindings::irqreturn::IRQ_WAKE_THREAD;
 
+/// Not the number of a CPU.
+const NOWHERE: u32 = u32::MAX;
+
 /// The part of a slot that does not depend on the handler's type.
 ///
 /// | field | written by |
 /// |---|---|
 /// | `continuation` | any context, see there |
 /// | `stats` | the context that runs the handler, or its hard-IRQ entry |
-/// | `started`, `resumed`, `deferred`, `waits`, `held`, `batch`, `fresh` | the context that runs the handler |
+/// | `started`, `off_lazy_path`, `deferred`, `waits`, `held`, `batch`, `fresh` | the context that runs the handler |
 /// | `told` | the hard-IRQ entry |
+/// | `level_triggered` | the registration, once the interrupt is requested |
 /// | `ithreads` | the registration and the administrator, under a lock of its own |
 /// | `next` | the context that puts it in a run queue or a batch, then the queue's ithread or the releaser |
 /// | `home` | the hard-IRQ entry, while it makes the handler a continuation; an ithread that takes it over |
+/// | `elsewhere` | the context that puts it in a run queue; an ithread that takes it over |
 /// | `registered` | whatever changes the list, under its lock |
 /// | the rest | the registration, before the interrupt is requested |
 pub(crate) struct Head {
@@ -65,7 +70,7 @@ pub(crate) struct Head {
     pub(crate) started: Cell<bool>,
     /// The handler runs off the lazy path: for `enter`, once the handler has run. Before that, the argument
     /// of `enter` tells, as an interrupt may come on another CPU. Never set in Idle.
-    pub(crate) resumed: Cell<bool>,
+    pub(crate) off_lazy_path: Cell<bool>,
     deferred: Cell<bool>,
     /// The handler has left the lazy path for a lock, and has not been resumed since.
     fresh: Cell<bool>,
@@ -78,6 +83,8 @@ pub(crate) struct Head {
     pub(crate) level_triggered: AtomicU32,
     /// The CPU that the continuation belongs to: where the interrupt was taken.
     home: AtomicU32,
+    /// The CPU in whose ithread's queue it was put as its home was offline, or `NOWHERE`.
+    elsewhere: AtomicU32,
     /// How many late answers of "not mine" have been reported to the kernel.
     told: Cell<u64>,
     pub(crate) ithreads: ithread::Users,
@@ -114,7 +121,7 @@ unsafe impl Send for Head {}
 #[pin_data]
 pub(crate) struct Slot<H, F, M> {
     pub(crate) head: Head,
-    /// Makes the future; a function item, so it takes no room.
+    /// Makes the future, whose type has no name; a function item, so it takes no room.
     pub(crate) make: M,
     pub(crate) future: UnsafeCell<MaybeUninit<F>>,
     #[pin]
@@ -132,13 +139,14 @@ impl Head {
         Self {
             continuation: Continuation::new(stats.ipl.get()),
             started: Cell::new(false),
-            resumed: Cell::new(false),
+            off_lazy_path: Cell::new(false),
             deferred: Cell::new(false),
             fresh: Cell::new(false),
             batch: Cell::new(core::ptr::null()),
             waits: Cell::new(0),
             level_triggered: AtomicU32::new(1),
             home: AtomicU32::new(0),
+            elsewhere: AtomicU32::new(NOWHERE),
             told: Cell::new(0),
             ithreads: ithread::Users::new(),
             entry,
@@ -163,6 +171,10 @@ impl Head {
         self.stats.irq
     }
 
+    pub(crate) fn named(&self) -> Named {
+        self.stats.named()
+    }
+
     /// The IPL by which it counts while it is unfinished.
     pub(crate) fn ipl(&self) -> usize {
         self.continuation.ipl()
@@ -183,6 +195,22 @@ impl Head {
     /// Another CPU takes the continuation over. Called by that CPU's ithread.
     pub(crate) fn set_home(&self, cpu: u32) {
         self.home.store(cpu, Relaxed);
+        // Pairs with the `Acquire` in `ithread_cpu`: who sees that it is nowhere else sees its new home.
+        self.elsewhere.store(NOWHERE, Release);
+    }
+
+    /// It is about to be put in the queue of this CPU's ithread, as its home may be offline.
+    pub(crate) fn goes_to(&self, cpu: u32) {
+        let elsewhere = if cpu == self.home() { NOWHERE } else { cpu };
+        self.elsewhere.store(elsewhere, Relaxed);
+    }
+
+    /// The CPU whose ithread is to run it.
+    pub(crate) fn ithread_cpu(&self) -> u32 {
+        match self.elsewhere.load(Acquire) {
+            NOWHERE => self.home(),
+            cpu => cpu,
+        }
     }
 
     /// The handler defers. In the running handler's context.
@@ -195,8 +223,8 @@ impl Head {
     }
 
     /// The handler waits for a lock. In the running handler's context.
-    pub(crate) fn meets(&self, lock: &'static CStr, holder: Holder) {
-        self.stats.meets(lock, holder);
+    pub(crate) fn meets(&self, lock: &'static CStr, owner: OwnerKind) {
+        self.stats.meets(lock, owner);
     }
 
     /// The handler is about to be put in a lock's queue. In the running handler's context. Returns the
@@ -212,8 +240,8 @@ impl Head {
     }
 
     /// The handler has given up its last wait. In the running handler's context.
-    pub(crate) fn gives_up(&self) {
-        self.disarm(if self.resumed.get() {
+    pub(crate) fn ends_last_wait(&self) {
+        self.disarm(if self.off_lazy_path.get() {
             Phase::Running
         } else {
             Phase::Idle
@@ -233,7 +261,8 @@ impl Head {
             return;
         }
         match batch {
-            Some(batch) if self.fresh.get() => batch.add(self),
+            // SAFETY: It was made Queued above.
+            Some(batch) if self.fresh.get() => unsafe { batch.add(self) },
             _ => ithread::enqueue(self, self.home()),
         }
     }
@@ -251,7 +280,7 @@ impl Head {
         let cpu = unsafe { bindings::lazyirq_line_busy(self.line.as_ptr()) };
         self.home.store(cpu, Relaxed);
         // SAFETY: Hard IRQ: interrupts are off.
-        unsafe { ithread::unfinished(cpu, self.ipl()) };
+        unsafe { ithread::add_unfinished(cpu, self.ipl()) };
     }
 
     /// The handler comes to rest by the call of `rest`, if that says so, and then does not count any more.
@@ -375,7 +404,7 @@ impl Head {
         let counters = &self.stats.counters;
         if !self.continuation.is_awaiting() {
             counters.blocked.add(1);
-            self.give_up("the lazy path", None);
+            self.shut_down("the lazy path", None);
             return bindings::irqreturn::IRQ_HANDLED;
         }
         let counter = if self.deferred.get() {
@@ -415,7 +444,7 @@ impl Head {
         if thread.slept() != slept {
             self.report_sleep();
         }
-        self.resumed(ret, None);
+        self.after_poll(ret, None);
     }
 
     /// Runs the continuation until it waits or is done. Called by a releaser, not preempted. The slot may be
@@ -431,14 +460,14 @@ impl Head {
         // SAFETY: It is Running.
         let ret = unsafe { self.poll() };
         self.batch.set(core::ptr::null());
-        self.resumed(ret, Some(batch));
+        self.after_poll(ret, Some(batch));
     }
 
     /// # Safety
     ///
     /// The caller has made it Running.
     unsafe fn poll(&self) -> bindings::irqreturn_t {
-        self.resumed.set(true);
+        self.off_lazy_path.set(true);
         // A handler that sleeps is a bug that the kernel reports in hard-IRQ context only. This makes the
         // kernel report it here as well.
         // SAFETY: Paired with the call below, in the same thread.
@@ -453,13 +482,13 @@ impl Head {
         unsafe {
             bindings::lazyirq_non_block_end()
         };
-        self.resumed.set(false);
+        self.off_lazy_path.set(false);
         ret
     }
 
     /// What follows a poll that has returned `ret`. The slot may be gone afterwards.
     #[inline(always)]
-    fn resumed(&self, ret: bindings::irqreturn_t, batch: Option<&Batch>) {
+    fn after_poll(&self, ret: bindings::irqreturn_t, batch: Option<&Batch>) {
         let counters = &self.stats.counters;
         if ret == UNFINISHED {
             if !self.continuation.is_awaiting() {
@@ -467,7 +496,7 @@ impl Head {
                     None => "its interrupt thread",
                     Some(_) => "the releaser of a lock",
                 };
-                self.give_up(place, batch);
+                self.shut_down(place, batch);
                 return;
             }
             self.started.set(true);
@@ -483,7 +512,7 @@ impl Head {
         }
         counters.resumed.add(1);
         if batch.is_some() {
-            counters.lent.add(1);
+            counters.by_releaser.add(1);
         }
         if ret == bindings::irqreturn::IRQ_NONE {
             counters.late_none.add(1);
@@ -499,14 +528,15 @@ impl Head {
     /// The handler is done. Called by its ithread or its releaser.
     #[inline(always)]
     fn done(&self, batch: Option<&Batch>) {
-        let done = || {
-            let done = self.continuation.done();
-            (done == Done::Idle, done)
+        let rest = || {
+            let next = self.continuation.done();
+            (next == Done::Idle, next)
         };
         loop {
-            match (self.finish(batch, done), batch) {
+            match (self.finish(batch, rest), batch) {
                 (Done::Unmask, _) => self.unmask(),
-                (Done::Again, Some(batch)) => return batch.add(self),
+                // SAFETY: It is Queued again.
+                (Done::Again, Some(batch)) => return unsafe { batch.add(self) },
                 (Done::Again, None) => return ithread::enqueue(self, self.home()),
                 (Done::Idle, _) => return,
             }
@@ -516,13 +546,11 @@ impl Head {
     /// The handler waits for something that nothing here will ever end. It is reported and dropped (with all
     /// that it holds), and its line is shut down, as the kernel does with a screaming one.
     #[cold]
-    fn give_up(&self, place: &str, batch: Option<&Batch>) {
+    fn shut_down(&self, place: &str, batch: Option<&Batch>) {
         let phase = self.continuation.load().phase();
         pr_err!(
-            "interrupt {} ({}): the handler waits in {} for what nothing would ever end; the interrupt \
-             is shut down\n",
-            self.irq(),
-            crate::debugfs::text(self.stats.name),
+            "{}: the handler waits in {} for what nothing would ever end; the interrupt is shut down\n",
+            self.named(),
             place
         );
         self.stats.counters.illegal.add(1);
@@ -530,7 +558,16 @@ impl Head {
         // SAFETY: The poll is over, it will not be polled again, and this context ran it.
         unsafe { (self.drop_future)(self) };
         self.started.set(false);
-        let die = || self.continuation.die(|| self.mask(), || self.unmask());
+        let mask = || {
+            // Its number may be another line's by now.
+            if self.line.is_there() {
+                self.mask();
+            }
+        };
+        let die = || {
+            let events = self.continuation.die(mask, || self.unmask());
+            self.stats.counters.illegal.add(events.into());
+        };
         if phase == Phase::Idle {
             die();
         } else {
@@ -545,10 +582,9 @@ impl Head {
         let slept = &self.stats.counters.slept;
         if slept.total() == 0 {
             pr_err!(
-                "interrupt {} ({}): the handler has slept in its interrupt thread: all that it calls has \
-                 to be fit for hard-IRQ context\n",
-                self.irq(),
-                crate::debugfs::text(self.stats.name)
+                "{}: the handler has slept in its interrupt thread: all that it calls has to be fit for hard-IRQ \
+                 context\n",
+                self.named()
             );
         }
         slept.add(1);

@@ -4,12 +4,12 @@
 
 use crate::{
     counters::Counters,
-    observe::Timer,
     primitive::{AtomicPtr, AtomicU32, AtomicU64, Relaxed},
-    sync::Holder,
+    sync::OwnerKind,
+    times::Timer,
 };
 use core::ptr;
-use kernel::{prelude::*, str::CStr};
+use kernel::{fmt, prelude::*, str::CStr};
 
 /// The name of a lock, to be shown; set by the context that runs the handler, or reports its stall.
 ///
@@ -81,6 +81,18 @@ impl Mechanism {
     }
 }
 
+/// An interrupt's number and name, to be printed.
+pub(crate) struct Named {
+    irq: u32,
+    name: &'static CStr,
+}
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_fmt(fmt!("interrupt {} ({})", self.irq, self.name))
+    }
+}
+
 /// What is known of one registered interrupt, whatever serves it.
 pub(crate) struct Stats {
     pub(crate) counters: Counters,
@@ -124,12 +136,19 @@ impl Stats {
         }
     }
 
+    pub(crate) fn named(&self) -> Named {
+        Named {
+            irq: self.irq,
+            name: self.name,
+        }
+    }
+
     /// The handler waits for a lock. In the context that runs it.
-    pub(crate) fn meets(&self, lock: &'static CStr, holder: Holder) {
-        let counter = match holder {
-            Holder::Thread => &self.counters.met_thread,
-            Holder::Handler => &self.counters.met_handler,
-            Holder::Readers => &self.counters.met_readers,
+    pub(crate) fn meets(&self, lock: &'static CStr, owner: OwnerKind) {
+        let counter = match owner {
+            OwnerKind::Thread => &self.counters.met_thread,
+            OwnerKind::Handler => &self.counters.met_handler,
+            OwnerKind::Readers => &self.counters.met_readers,
         };
         counter.add(1);
         self.met_lock.set(lock);

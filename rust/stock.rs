@@ -5,9 +5,10 @@
 use crate::{
     bindings,
     debugfs::Listed,
-    observe::{observed, Kind},
+    observe::observed,
     primitive::{AtomicU64, AtomicUsize, Relaxed},
     stats::{Mechanism, Stats},
+    times::Kind,
 };
 use kernel::{
     irq::{IrqRequest, IrqReturn},
@@ -102,9 +103,10 @@ impl StockMeter {
         if matches!(ret, IrqReturn::None) {
             counters.spurious.add(1);
         }
+        let task = Task::current_raw();
         // SAFETY: Reads the running thread's own counters.
-        let now = unsafe { bindings::lazyirq_switches() } as u64;
-        let thread = Task::current_raw() as usize;
+        let now = unsafe { (*task).nvcsw.wrapping_add((*task).nivcsw) } as u64;
+        let thread = task as usize;
         // For a thread other than last time, it is not known how many are new.
         let last = match self.thread.swap(thread, Relaxed) == thread {
             true => self.switches.load(Relaxed),

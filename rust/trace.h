@@ -12,9 +12,10 @@
 
 #include <linux/tracepoint.h>
 
-/* As in observe.rs. */
+/* As OwnerKind in sync/raw.rs. */
 #define lazyirq_show_who(who) \
 	__print_symbolic(who, { 0, "thread" }, { 1, "handler" }, { 2, "readers" })
+/* As By in observe.rs. */
 #define lazyirq_show_by(by) \
 	__print_symbolic(by, { 0, "lazy" }, { 1, "releaser" }, { 2, "ithread" })
 

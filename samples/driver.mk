@@ -18,11 +18,15 @@ crates := --extern lazyirq=$(LAZYIRQ)/liblazyirq.rmeta \
 $(foreach driver,$(drivers),$(eval RUSTFLAGS_$(driver).o := $(crates)))
 else
 KDIR ?= /lib/modules/$(shell uname -r)/build
-RELEASE = $(shell cat '$(KDIR)/include/config/kernel.release')
+RELEASE := $(shell cat '$(KDIR)/include/config/kernel.release' 2>/dev/null)
 # Where lazyirq's "make modules_install" puts what drivers need.
 export LAZYIRQ ?= $(INSTALL_MOD_PATH)/lib/modules/$(RELEASE)/lazyirq
 
 modules modules_install:
+	@case '$(CURDIR)' in *[[:space:]:%]*) \
+		echo 'Kbuild cannot build in $(CURDIR): move this to a path without blanks, colons and percent signs' >&2; exit 1 ;; esac
+	@[ -n '$(RELEASE)' ] || \
+		{ echo 'there is no prepared kernel tree in $(KDIR): give one with KDIR=/path/to/build' >&2; exit 1; }
 	@[ -e '$(LAZYIRQ)/liblazyirq.rmeta' ] || \
 		{ echo "lazyirq is not installed for the kernel of $(KDIR): run make KDIR=$(KDIR) modules modules_install in lazyirq's sources first" >&2; exit 1; }
 	$(MAKE) -C '$(KDIR)' M='$(CURDIR)' KBUILD_EXTRA_SYMBOLS='$(LAZYIRQ)/Module.symvers' $@

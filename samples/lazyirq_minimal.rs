@@ -29,7 +29,8 @@ struct Counter {
 }
 
 impl Handler for Counter {
-    // This starts in hard-IRQ context: nothing in it may sleep, not even after it has blocked.
+    // This nearly always starts in hard-IRQ context: nothing in it may sleep, not even after it has blocked.
+    // But sometimes it starts in a thread, with interrupts on.
     async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
         let Ok(bar) = self.bar.access(irq.device()) else {
             return IrqReturn::None;

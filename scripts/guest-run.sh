@@ -4,21 +4,7 @@
 # one is served lazily, the other by the stock threaded mechanism.
 #   guest-run.sh          thousands of interrupts; the counters side by side
 #   guest-run.sh icount   the instruction counts side by side
-#   guest-run.sh report   everything that tools/report draws, with time counted in instructions
-#   guest-run.sh bench    the figures that tools/bench records
-#   guest-run.sh scale    the same as events and time, for interrupts on the last CPU, however many there are
-#   guest-run.sh elsewhere   the same with the lock's owner on another CPU than the interrupt: needs two CPUs
-debugfs=/sys/kernel/debug/lazyirq tracing=/sys/kernel/tracing
-fail() { echo "FAILED: $*"; exit 1; }
-cd /ko || fail "no modules"
-insmod lazyirq.ko || fail "lazyirq.ko does not load"
-
-# counter COLUMN MECHANISM
-counter() {
-	awk -v name="$1" -v mechanism="$2" '
-		NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i }
-		NR > 1 && $column["mechanism"] == mechanism { print $column[name] }' $debugfs/interrupts
-}
+. /guest-lib.sh
 
 served() {
 	uncontended=3000 contended=500
@@ -47,21 +33,6 @@ served() {
 		echo
 		rmmod lazyirq_edu || fail "lazyirq_edu does not unload"
 	done
-}
-
-# Leaves the instruction counts in /figures.
-count() {
-	rounds=1000
-	# The second pass is for what depends on the resumer; the rest repeats the first.
-	for resume in releaser ithread; do
-		echo $resume >/sys/module/lazyirq/parameters/resume
-		dmesg -c >/dev/null
-		insmod lazyirq_bench.ko rounds=$rounds || fail "lazyirq_bench.ko does not load"
-		dmesg | sed -n 's/^.*lazyirq_bench: figure //p' >/figures-$resume
-		rmmod lazyirq_bench
-	done
-	grep -E '^lazy .*(contended-|burst-|hog-|handler-1ms)' /figures-ithread | sed 's/^lazy/lazy-ithread/' | cat /figures-releaser - >/figures
-	[ -s /figures ] || fail "nothing was measured"
 }
 
 counted() {
@@ -103,176 +74,8 @@ counted() {
 	}' /figures
 }
 
-# Prints sections, each after a line that names it.
-reported() {
-	count
-	echo "report-section figures"
-	cat /figures
-	echo 1 >$debugfs/latency
-	insmod lazyirq_edu.ko irq=0 mechanism=2 || fail "lazyirq_edu.ko does not load"
-	for resume in releaser ithread; do
-		echo $resume >/sys/module/lazyirq/parameters/resume
-		echo 0 >$debugfs/interrupts
-		for node in /dev/lazyirq_edu0 /dev/lazyirq_edu1; do
-			for what in 2000 "1000 held"; do
-				echo "raise $what" >$node || fail "$node: raise $what"
-			done
-		done
-		echo "report-section histograms-$resume"
-		cat $debugfs/histograms.json
-		echo "report-section compare-$resume"
-		cat $debugfs/compare.json
-	done
-	echo 0 >$debugfs/latency
-	# One blocked interrupt. The time stamp counter counts instructions, too, and is shown to the last digit.
-	echo x86-tsc >$tracing/trace_clock
-	for resume in releaser ithread; do
-		echo $resume >/sys/module/lazyirq/parameters/resume
-		for event in lazyirq sched/sched_switch sched/sched_waking irq/irq_handler_entry irq/irq_handler_exit; do
-			echo 1 >$tracing/events/$event/enable
-		done
-		# The first ones find the tracer's caches cold.
-		echo 'raise 20 held' >/dev/lazyirq_edu0
-		echo >$tracing/trace
-		echo 'raise 1 held' >/dev/lazyirq_edu0
-		echo 0 >$tracing/events/enable
-		echo "report-section trace-$resume"
-		cat $tracing/trace
-	done
-	echo "report-section end"
-	rmmod lazyirq_edu || fail "lazyirq_edu does not unload"
-}
-
-# With two CPUs: the interrupts go to CPU 0, the lock's owner is on CPU 1.
-elsewhere() {
-	uname -r
-	echo 1 >/proc/irq/default_smp_affinity
-	for resume in releaser ithread; do
-		echo $resume >/sys/module/lazyirq/parameters/resume
-		dmesg -c >/dev/null
-		taskset 2 insmod lazyirq_bench.ko rounds=200 elsewhere=1 || fail "lazyirq_bench.ko does not load"
-		dmesg | sed -n 's/^.*lazyirq_bench: \(figure .* switches\) .*/\1 -/p' >/figures-$resume
-		rmmod lazyirq_bench
-	done
-	cat /figures-releaser
-	sed -n 's/^figure lazy /figure lazy-ithread /p' /figures-ithread
-	echo bench-end
-}
-
-# Time is arbitrary in an emulated machine, so it is given in percent of the stock mechanism's in the same run.
-scaled() {
-	uname -r
-	last=$(($(nproc) - 1)) rounds=300
-	taskset -p "$(printf %x $((1 << last)))" $$ >/dev/null || fail "there is no CPU $last"
-	echo 1 >$debugfs/latency
-	insmod lazyirq_edu.ko mechanism=2 || fail "lazyirq_edu.ko does not load"
-	for irq in $(sed -n 's/^ *\([0-9]*\):.* lazyirq_edu.*/\1/p' /proc/interrupts); do
-		echo $last >"/proc/irq/$irq/smp_affinity_list" || fail "interrupt $irq does not go to CPU $last"
-	done
-	for held in "" held; do
-		case=$([ -z "$held" ] && echo uncontended || echo contended-same-cpu)-$((last + 1))-cpus
-		# During the first ones the interrupts are still moving to that CPU.
-		for count in 10 $rounds; do
-			echo 0 >$debugfs/interrupts
-			for node in /dev/lazyirq_edu0 /dev/lazyirq_edu1; do
-				echo "raise $count${held:+ $held}" >$node || fail "$node: raise $count $held"
-			done
-		done
-		for mechanism in lazy stock; do
-			switches=$(counter switches $mechanism)
-			echo "$mechanism msi $case switches min $switches p50 $switches max $switches rounds $rounds switches -"
-		done | sed 's/^stock/threaded-mutex/' >>/figures
-		percent=$((100 * $(counter latency_p50_ns lazy) / $(counter latency_p50_ns stock)))
-		echo "lazy msi $case time min $percent p50 $percent max $percent rounds $rounds switches -" >>/figures
-	done
-	rmmod lazyirq_edu
-	sed 's/^/figure /' /figures
-	echo bench-end
-}
-
-# counted_with NAME CASE...: lazyirq's figures for these cases again, under changed conditions: recorded as
-# cases CASE-NAME.
-counted_with() {
-	name=$1
-	shift
-	dmesg -c >/dev/null
-	insmod lazyirq_bench.ko rounds=200 || fail "lazyirq_bench.ko does not load"
-	for case; do
-		dmesg | sed -n "s/^.*lazyirq_bench: figure \(lazy [^ ]*\) $case /\1 $case-$name /p" >>/figures
-	done
-	rmmod lazyirq_bench
-}
-
-# registered NUMBER: that many other handlers are registered, at all levels in turn, and have each run once.
-registered() {
-	bus=/sys/bus/platform
-	insmod lazyirq_sim.ko lines="$1" sources=1 && insmod lazyirq_lines.ko || fail "lazyirq_lines.ko does not load"
-	n=0
-	while [ $n -lt "$1" ]; do
-		echo $((n % 10 + 1)) >/sys/kernel/debug/lazyirq_lines/ipl
-		echo lazyirq_lines >$bus/devices/lazyirq_sim$n.0/driver_override
-		echo lazyirq_sim$n.0 >$bus/drivers/lazyirq_lines/bind || fail "lazyirq_sim$n.0 is not bound"
-		echo "raise $n 0" >/sys/kernel/debug/lazyirq_sim/control
-		n=$((n + 1))
-	done
-	[ "$(counter lazy lazy | grep -cv '^0$')" = "$1" ] || fail "not all have run"
-}
-unregistered() { rmmod lazyirq_lines lazyirq_sim || fail "lazyirq_lines.ko does not unload"; }
-
-# wake_ups MECHANISM NODE: how often an interrupt wakes a thread that handles it, with the lock free and held.
-wake_ups() {
-	for held in "" held; do
-		case=$([ -z "$held" ] && echo uncontended || echo contended-same-cpu)
-		echo >$tracing/trace
-		echo 1 >$tracing/events/sched/sched_waking/enable
-		echo "raise 200${held:+ $held}" >"$2" || fail "$2: raise 200 $held"
-		echo 0 >$tracing/events/sched/sched_waking/enable
-		woken=$(grep -cE 'comm=(irq/|lazyirq[0-9])' $tracing/trace)
-		echo "$1 msi $case wake-ups min $woken p50 $woken max $woken rounds 200 switches -" >>/figures
-	done
-}
-
-# The first line is the kernel's release, the last one bench-end.
-benched() {
-	uname -r
-	count
-	echo 1 >$debugfs/latency
-	counted_with histograms uncontended
-	echo 0 >$debugfs/latency
-	echo 1 >$tracing/events/lazyirq/enable
-	counted_with tracepoints uncontended
-	echo 0 >$tracing/events/lazyirq/enable
-	echo releaser >/sys/module/lazyirq/parameters/resume
-	for n in 10 1000; do
-		registered $n
-		counted_with beside-$n uncontended contended-same-cpu
-		unregistered
-	done
-	rmmod lazyirq && insmod lazyirq.ko boost_delay_us=4000000000 || fail "lazyirq.ko does not load again"
-	counted_with unlent hog-10ms
-	rmmod lazyirq && insmod lazyirq.ko resume=ithread || fail "lazyirq.ko does not load again"
-	insmod lazyirq_edu.ko mechanism=2 || fail "lazyirq_edu.ko does not load"
-	for mechanism in lazy stock; do
-		for column in memory continuation; do
-			bytes=$(counter $column $mechanism)
-			echo "$mechanism - memory $column min $bytes p50 $bytes max $bytes rounds 1 switches 0"
-		done
-	done | sed 's/^stock/threaded-mutex/' >>/figures
-	wake_ups lazy-ithread /dev/lazyirq_edu0
-	echo releaser >/sys/module/lazyirq/parameters/resume
-	wake_ups lazy /dev/lazyirq_edu0
-	wake_ups threaded-mutex /dev/lazyirq_edu1
-	rmmod lazyirq_edu
-	sed 's/^/figure /' /figures
-	echo bench-end
-}
-
 case ${1:-} in
 icount) counted ;;
-bench) benched ;;
-elsewhere) elsewhere ;;
-scale) scaled ;;
-report) reported ;;
 *) served ;;
 esac
 rmmod lazyirq || fail "lazyirq does not unload"

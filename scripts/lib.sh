@@ -68,12 +68,18 @@ export KERNEL_SERIES KERNEL_FLAVOUR
 # A path in the cache, seen from inside the root, as the user knows it.
 host_path() { echo "${1/#\/cache\//${HOST_CACHE:-/cache}/}"; }
 
-# Mounting and making a root need uid 0. The cache is chosen before sudo, so
+# make_cache DIRECTORY: the cache, or a directory in it.
+make_cache() {
+	mkdir -p "$1" || die "cannot make the cache $cache: set LAZYIRQ_CACHE to a directory with 12 GB of room"
+}
+
+# Mounting and making a root need uid 0. The cache is chosen and made before sudo, so
 # that it stays the user's.
 need_root() {
 	[ "$(id -u)" -ne 0 ] || return 0
 	command -v sudo >/dev/null ||
 		die "this needs root, and sudo is not installed: run it as root"
+	make_cache "$cache"
 	local v keep=()
 	for v in http_proxy https_proxy no_proxy LAZYIRQ_MIRROR TESTS TIMEOUT SEED LENGTH CPUS; do
 		[ -z "${!v:-}" ] || keep+=("$v=${!v}")
@@ -120,7 +126,7 @@ contain=(setpriv --pdeathsig KILL unshare --mount --pid --fork --kill-child --mo
 # Two runs at once would work on the same trees, builds and logs.
 lock_cache() {
 	[ -z "${LAZYIRQ_LOCKED:-}" ] || return 0
-	mkdir -p "$logs" || die "cannot make the cache $cache: set LAZYIRQ_CACHE to a directory with 12 GB of room"
+	make_cache "$logs"
 	exec 9>"$cache/lock"
 	if ! flock -n 9; then
 		say "another run is at work in $cache: waiting for it"

@@ -14,14 +14,14 @@ ktap_set_plan 26
 # by_whom CPU: resumed by the releaser on that CPU, if it should be. On the other CPU a release may come while
 # the handler's hard IRQ is not over: then the ithread resumes it.
 by_whom() {
-	local lent
-	lent=$(stat lent)
+	local by_releaser
+	by_releaser=$(stat by_releaser)
 	case $RESUME,$1 in
-	ithread,*) [ "$lent" = 0 ] ;;
-	*,0) [ "$lent" = $rounds ] ;;
-	*) [ "$lent" -gt 0 ] ;;
+	ithread,*) [ "$by_releaser" = 0 ] ;;
+	*,0) [ "$by_releaser" = $rounds ] ;;
+	*) [ "$by_releaser" -gt 0 ] ;;
 	esac && return
-	ktap_print_msg "$lent of $rounds by a releaser"
+	ktap_print_msg "$by_releaser of $rounds by a releaser"
 	return 1
 }
 for intx in 0 1; do

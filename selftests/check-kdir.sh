@@ -26,11 +26,26 @@ fresh() {
 n=0
 result() { n=$((n + 1)); echo "$1 $n $2"; }
 
+# check [VARIABLE=VALUE]... [OPTION]: it has only these tools.
+check() {
+	local given=()
+	while [[ ${1:-} == *=* ]]; do
+		given+=("$1")
+		shift
+	done
+	env "${given[@]}" PATH="$work/bin" "$work/bin/sh" "$check_kdir" "$@" "$kdir"
+}
+
+# accepted WHAT [VARIABLE=VALUE]... [OPTION]
+accepted() {
+	if check "${@:2}"; then result ok "$1"; else result "not ok" "$1"; fi
+}
+
 # refused WHAT SENTENCE: the fabricated tree is refused, in one line that
 # contains SENTENCE.
 refused() {
 	local out rc=0
-	out=$(PATH=$work/bin sh "$check_kdir" "$kdir" 2>&1) || rc=$?
+	out=$(check 2>&1) || rc=$?
 	if [ $rc -ne 0 ] && [ "$(wc -l <<<"$out")" -eq 1 ] && [[ $out == "lazyirq: "*"$2"* ]]; then
 		result ok "$1"
 	else
@@ -40,22 +55,27 @@ refused() {
 }
 
 echo "TAP version 13"
-echo "1..14"
+echo "1..17"
 fresh
-if PATH=$work/bin sh "$check_kdir" "$kdir"; then result ok "a good tree"; else result "not ok" "a good tree"; fi
+accepted "a good tree"
 echo 7.2.0 >"$kdir/include/config/kernel.release"
-if PATH=$work/bin sh "$check_kdir" "$kdir"; then result ok "the oldest kernel"; else result "not ok" "the oldest kernel"; fi
+accepted "the oldest kernel"
 echo 10.0-rc1 >"$kdir/include/config/kernel.release"
-if PATH=$work/bin sh "$check_kdir" "$kdir"; then result ok "a kernel to come"; else result "not ok" "a kernel to come"; fi
+accepted "a kernel to come"
+mkdir "$work/bin/elsewhere"
+mv "$work/bin/rustc" "$work/bin/bindgen" "$work/bin/elsewhere/"
+accepted "tools elsewhere" RUSTC="$work/bin/elsewhere/rustc" BINDGEN="$work/bin/elsewhere/bindgen"
+accepted "no tools, to install" --no-tools
 
-fresh; rm -r "$kdir"; refused "no tree" "there is no kernel tree in $kdir: install the kernel's headers"
+fresh; rm -r "$kdir"; refused "no tree" "there is no kernel tree in $kdir: give a prepared one with KDIR=/path/to/build; prepare"
 fresh; rm "$kdir/include/generated/autoconf.h"; refused "not prepared" 'is not prepared: run "make modules_prepare"'
 fresh; rm "$kdir/include/config/kernel.release"; refused "no release" 'is not prepared: run "make modules_prepare"'
 fresh; echo 6.12.1 >"$kdir/include/config/kernel.release"; refused "old major" "kernel 6.12.1 in $kdir is too old"
 fresh; echo 7.1.13 >"$kdir/include/config/kernel.release"; refused "old minor" "take 7.2 or newer"
 fresh; echo >"$kdir/include/config/auto.conf"; refused "no Rust" "CONFIG_RUST=y"
 fresh; rm "$kdir/rust/libkernel.rmeta"; refused "no Rust metadata" "Rust metadata of kernel 7.3.4+test is missing"
-fresh; rm "$work/bin/rustc"; refused "no rustc" "rustc is not installed"
+fresh; rm "$work/bin/rustc"; refused "no rustc" "or give it with RUSTC=/path/to/rustc"
 fresh; rm "$work/bin/bindgen"; refused "no bindgen" "bindgen is not installed"
 fresh; printf '#!/bin/sh\necho rustc 1.97.1\n' >"$work/bin/rustc"; refused "another rustc" 'but rustc is "rustc 1.97.1"'
 fresh; rm "$kdir/Module.symvers"; refused "no Module.symvers" "copy it from the headers package"
+fresh; mkdir "$work/a place"; cd "$work/a place" || exit; refused "a blank in the path" "Kbuild cannot build in "

@@ -6,13 +6,14 @@
 . "$(dirname "$0")/locks.sh"
 
 ktap_print_header
-ktap_set_plan 12
+ktap_set_plan 13
 expect_log 'Call [Tt]race:'
 # On the debug kernel lockdep reports this as well, once, and is off from then on: so this test comes late.
 expect_log 'WARNING: possible (recursive|circular) locking'
 
 said() {
-	messages | grep -cE "lazyirq: $1" | grep -qx "${2:-1}" && return
+	counted() { messages | grep -cE "lazyirq: $1" | grep -qx "${2:-1}"; }
+	within counted "$@" && return
 	ktap_print_msg "the log does not say so ${2:-1} times"
 	return 1
 }
@@ -54,16 +55,29 @@ with_handler() {
 	reset
 	thread -c 1 A x1 h x0 && trace_has Ah || return 1
 	handler 0 H x0 x1
-	trace_has Hx0 || return 1
+	# Two more events are remembered, and lost.
+	trace_has Hx0 && handler 0 H x0 && handler 0 H x0 || return 1
 	go A
 	ended A && trace_is_all "Ax1 Ah Hx0 Ax0 A." &&
 		said 'the handler that waits for lock X1 is shut down' &&
-		said 'interrupt .* is shut down'
+		said 'interrupt .* is shut down' &&
+		device_stats 0 && [ "${stats[illegal]}" = 3 ]
 }
 expect_log 'lazyirq: interrupt .* shut down'
 check "a thread and a handler: the handler is shut down, the thread goes on" with_handler
 other_goes_on() { reset; handler 1 I x0 x1 w0; trace_has I.; }
 check "the other device's interrupt goes on" other_goes_on
+
+# Two can be told: better the thread, whose call fails, than the handler, whose interrupt would be shut down.
+spared() {
+	reset
+	thread -c 1 A x1 h i0 && trace_has Ah || return 1
+	handler 1 H x0 x1
+	trace_has Hx0 || return 1
+	go A
+	failed A && trace_has "H.'" && device_stats 1 && [ "${stats[illegal]}" = 0 ]
+}
+check "a thread whose call can fail and a handler: the thread is told" spared
 
 three() {
 	reset
@@ -79,11 +93,10 @@ no_cycle() {
 	reset
 	# A chain of three, which exists long enough to be looked at.
 	thread A x0 h && thread B x1 h x0 && trace_has Ah Bh || return 1
-	go B
-	thread C w0 x1 && trace_has Cw0 || return 1
-	sleep 0.2
+	go B && within queued B || return 1
+	thread C w0 x1 && within queued C && mark_looks && thread -f 1 D w0 && within looked || return 1
 	go A
-	ended A && ended B && ended C && [ "$(dmesg | grep -c 'lazyirq: deadlock')" = "$before" ]
+	ended A && ended B && ended C && ended D && [ "$(dmesg | grep -c 'lazyirq: deadlock')" = "$before" ]
 }
 check "a chain without a cycle is none" no_cycle
 

@@ -64,8 +64,8 @@ for row in ithreads:
 	comm = open(f\"/proc/{row['pid']}/comm\").read().strip()
 	assert comm == f\"lazyirq{row['ipl']}/{row['cpu']}\", comm
 resumed = sum(row['resumed'] for row in ithreads)
-lent = sum(json.loads(line)['lent'] for line in open('$debugfs/interrupts.json'))
-assert resumed + lent == 20, (resumed, lent)
+by_releaser = sum(json.loads(line)['by_releaser'] for line in open('$debugfs/interrupts.json'))
+assert resumed + by_releaser == 20, (resumed, by_releaser)
 assert all(row['most_queued'] == (row['resumed'] > 0) for row in ithreads), ithreads"
 }
 check "the interrupt threads are listed, and their counts add up" ithread
@@ -152,7 +152,7 @@ $1
 check "what is shown while interrupts come adds up" while_interrupts_come "
 	assert 0 <= unfinished <= 1, row
 	assert row['blocked'] <= row['met_thread'] <= row['blocked'] + 1, row
-	assert row['lent'] <= row['resumed'], row"
+	assert row['by_releaser'] <= row['resumed'], row"
 came=$(stat interrupts)
 
 refused() { ! bash -c "echo '$1' >$2" 2>/dev/null; }
@@ -176,6 +176,8 @@ reset_meanwhile() {
 	for kind in 'latency', 'wait':
 		least, mean, most = [row[f'{kind}_{what}_ns'] for what in ('min', 'mean', 'max')]
 		assert least <= mean <= most, row
+	for kind in map(json.loads, open('$debugfs/histograms.json')):
+		assert sum(count for _, _, count in kind['buckets']) == kind['count'], kind
 	if looks % 5 == 0:
 		open('$debugfs/interrupts', 'w').write('0')" && echo 0 >$debugfs/latency
 }

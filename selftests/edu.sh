@@ -3,6 +3,7 @@
 # The sample drivers, on QEMU's edu devices: right answers with each kind of
 # interrupt and each mechanism, and every interrupt accounted for.
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/driver.sh"
 
 export LC_ALL=C
 # The modules are loaded again and again: they should not come from the host each time.
@@ -171,7 +172,8 @@ unbind_in_use() {
 	echo "raise 1000000" 2>/dev/null >&3 &
 	raising=$!
 	echo "dma on the way" 2>/dev/null >&3 &
-	sleep 0.1
+	at_work() { [ "$(cat "$debugfs"/*-lazyirq_edu-*/stats | awk '$1 == "interrupts" { n += $2 } END { print n }')" -gt 20 ]; }
+	within at_work || return
 	echo "$device" >"$driver/unbind"
 	! wait $raising || { ktap_print_msg "raising went on"; return 1; }
 	said=$(echo 3 2>&1 >&3)

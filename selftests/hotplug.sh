@@ -8,7 +8,7 @@
 . "$(dirname "$0")/locks.sh"
 
 ktap_print_header
-ktap_set_plan 9
+ktap_set_plan 10
 
 online() { echo "$1" >/sys/devices/system/cpu/cpu1/online; }
 
@@ -53,6 +53,24 @@ gone() {
 	trace_is_all 'Gx0 G.'
 }
 check "the same with the driver gone when the CPU comes back" gone
+
+# A handler that is in another CPU's queue by now, with a lock that a thread waits for. The hog is above its
+# ithread, and the script, for once, above the hog; no program is started meanwhile.
+boosted() {
+	online 1 && pin 0 1 || return 1
+	reset
+	thread -f 60 A x1 h && trace_has Ah || return 1
+	local before=$(stat reblocked)
+	handler 0 G x0 d x1 || return 1
+	waits_again() { device_stats 0 && [ "${stats[reblocked]}" -gt "$before" ]; }
+	within waits_again && online 0 && thread -f 58 B h x0 && trace_has Bh && chrt --fifo -p 70 $$ || return 1
+	thread -f 55 Z b && trace_has Zb && go A && ended A && go B && trace_has "G.'" Bx0
+	local result=$?
+	go Z
+	chrt --other -p 0 $$
+	ended Z && ended B && return $result
+}
+check "it runs there at the priority of a thread that waits for its lock" boosted
 check "the driver unloads" stop_locks
 online 1
 ktap_finished

@@ -8,7 +8,7 @@
 . "$(dirname "$0")/locks.sh"
 
 ktap_print_header
-ktap_set_plan $((30 + $(realtime && echo 1 || echo 0)))
+ktap_set_plan $((36 + $(realtime && echo 1 || echo 0)))
 
 # What is tested happens on CPU 0; the script and the interrupts are on CPU 1.
 taskset -pc 1 $$ >/dev/null
@@ -55,6 +55,27 @@ for delay in 0 200 20000; do
 done
 
 check "the driver loads" start_here
+
+# As long as the owner runs, a lender has nothing to do but wait, and must not spin.
+lenders_time() {
+	local lender ns
+	time=0
+	for lender in $lenders; do read -r ns _ <"/proc/$lender/schedstat" && time=$((time + ns / 1000000)); done
+}
+sleeps() {
+	reset
+	thread -c 0 A x0 b && trace_has Ab && handler 1 H x0 && fifo_becomes A 57 || return 1
+	local lenders before
+	lenders=$(pgrep '^lazyirq_lend/')
+	lenders_time && before=$time
+	! read -rt 1 -u $nothing
+	lenders_time
+	go A && ended A && trace_has "H.'" && [ $((time - before)) -lt 300 ] && return
+	ktap_print_msg "the lenders have run for $((time - before)) ms of a second"
+	return 1
+}
+check "who lends to an owner that runs sleeps" sleeps
+
 repaid() {
 	reset
 	thread -c 0 -f 1 A x0 h u h && trace_has Ah || return 1
@@ -95,8 +116,9 @@ chain_moves() {
 	reset
 	thread -c 1 -f 58 A x1 h && trace_has Ah && mark_looks || return 1
 	thread -c 0 -f 2 B x0 x1 && within queued B || return 1
-	handler 1 H x0 && within looked && hog 40 || return 1
-	go A && trace_has "H.'"
+	# The first pass is B's, maybe; the second one follows the chain in any case.
+	handler 1 H x0 && within looked && mark_looks && handler 0 G x0 && within looked && hog 40 || return 1
+	go A && trace_has "H.'" "G.'"
 	unhog && ended A && ended B
 }
 check "through a chain whose end moves" chain_moves
@@ -105,11 +127,20 @@ check "through a chain whose end moves" chain_moves
 place() {
 	reset
 	thread -c 1 A x1 h && trace_has Ah && thread -c 0 B x0 x1 && within queued B || return 1
-	thread -c 0 -f 10 C x1 && within queued C && mark_looks || return 1
-	handler 1 H x0 && within looked && go A && ended A && ended B && ended C || return 1
+	thread -c 0 -f 10 C x1 && within queued C || return 1
+	handler 1 H x0 && fifo_becomes A 57 && go A && ended A && ended B && ended C || return 1
 	trace_is_like ' Bx1 .*Cx1'
 }
 check "who waits in a chain is not overtaken by those below its end" place
+
+# So a reader need not wait any longer for a writer that was ahead of it.
+joins() {
+	reset
+	thread -c 1 A r0 h && trace_has Ah && thread -c 1 -f 20 B w0 && within queued B || return 1
+	thread -c 0 C x0 r0 && within queued C || return 1
+	handler 1 H x0 && trace_has Cr0 "H.'" && go A && ended A && ended B && ended C
+}
+check "a reader in a chain joins others ahead of a writer below the chain's end" joins
 
 # The dispatcher and the lenders must run ahead of those they serve.
 highest() {
@@ -166,6 +197,20 @@ still_owner() {
 	unhog && pin 0 1
 }
 check "as long as it has the lock, however often it defers" still_owner
+# The owner is in the lazy path when the dispatcher comes, and only then goes on in its ithread.
+in_motion() {
+	pin 0 0 && reset && mark_looks || return 1
+	taskset -pc 1 "$dispatcher" >/dev/null
+	hog 55 || return 1
+	printf %s 'G x0 b d' >$locks_debugfs/raise0
+	trace_has Gb && count_looks && looks_before=$looks &&
+		handler 1 H x0 && within looked && go G && trace_has "G.'" "H.'"
+	unhog && pin 0 1
+	local result=$?
+	taskset -pc 0-1 "$dispatcher" >/dev/null
+	return $result
+}
+check "also if it was in the lazy path at first" in_motion
 ithread_is_back() { fifo_of "$(pgrep -x lazyirq3/0)" && [ "$fifo" = 53 ]; }
 check "its ithread has its own priority again" ithread_is_back
 
@@ -203,6 +248,11 @@ many() {
 	ended A && ended B && ended C && ended D && ended E && ended F && ended G && ended I
 }
 check "to four at a time" many
+check "the driver unloads" stop_locks
+
+# All four are found at the same time, by one pass.
+check "boost_delay_us=4000000: the driver loads, with two lenders" start_here boost_delay_us=4000000
+check "to four at a time, with two lenders at first" many
 
 # A thread that is to end must run once more.
 unloads() {

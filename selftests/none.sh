@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Handlers that say it was not their device, at once or after they have blocked or
-# deferred, and handlers that never acknowledge: the kernel shuts a line down if no
-# handler answers it, and only then; whatever a device does, its driver can be unbound,
-# and all others go on.
+# deferred, handlers that never acknowledge, and handlers that die: the kernel shuts a
+# line down if no handler answers it, and only then; a dead handler's line stays masked;
+# whatever a device does, its driver can be unbound, and all others go on.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 . "$(dirname "$0")/sim.sh"
 
 ktap_print_header
-ktap_set_plan 35
+ktap_set_plan 39
 
 # start_mode LINE MODE [COUNT]
 start_mode() { local n=$1; shift; reset "$n" && mode "$n.0" "$@"; }
@@ -34,7 +34,15 @@ late() {
 	start_mode "$1" "$2" 1 && hold "$1.0" && raise "$1.0" && release "$1.0" || return 1
 	becomes "$1" LATE_NONE 1 || return 1
 	# Nothing repeats an edge. A level line stays asserted.
-	raise "$1.0" && accounted "$1" 2 && lazy_again "$1"
+	raise "$1.0" && accounted "$1" 2 || return 1
+	# An interrupt whose handler has not answered yet stands for the one that was none. That is over then, also if
+	# the counters are reset.
+	told "$1" 1 && told "$1" 0 && told "$1" 0 && lazy_again "$1"
+}
+# told LINE COUNT: when an interrupt's handler blocks, the kernel is told that this many were not handled.
+told() {
+	reset "$1" && hold "$1.0" && control unhandled "$1" 0 0 && raise "$1.0" || return 1
+	becomes "$1" BLOCKED 1 delivered 1 unhandled "$2" && release "$1.0" && accounted "$1" 1
 }
 
 # A blocked handler that has not acknowledged, and one that will not.
@@ -44,6 +52,21 @@ mute() {
 }
 mute_for_long() {
 	start_mode 4 "$1" 500 && raise 4.0 && accounted 4 1 && becomes 4 delivered 501 && lazy_again 4
+}
+
+# dies LINE: a handler waits for what never comes, and has not answered its device. Its line is shut.
+dies() {
+	start_mode "$1" dead 1 && raise "$1.0" && becomes "$1" ILLEGAL 1 INTERRUPTS 1 delivered 1 depth 1 || return 1
+	# The kernel masks an edge line with the next edge that comes, and its handler is not called for that.
+	[ "$1" -ge 4 ] || { raise "$1.0" && becomes "$1" delivered 2; } || return 1
+	becomes "$1" masked 1 depth 1 resting 1 INTERRUPTS 1 answered 0
+}
+# The device still asks.
+bound_after_death() {
+	unbind "$1.0" && bind "$1.0" lines && pin "$1" 0 || return 1
+	[ "$1" -ge 4 ] || raise "$1.0" || return 1
+	all_answered() { get_line "$1" && is masked 0 depth 0 resting 1 answered "${line[raised]}"; }
+	within all_answered "$1" && lazy_again "$1"
 }
 
 # A storm goes to the other CPU, so that this one can watch it.
@@ -127,6 +150,12 @@ for kind in edge level; do
 done
 check "level: a handler that does not acknowledge for 500 interrupts recovers" mute_for_long mute
 check "level: the same if it defers" mute_for_long mute-deferred
+expect_log 'waits in the lazy path for what nothing would ever end'
+for kind in edge level; do
+	n=$([ $kind = edge ] && echo 0 || echo 4)
+	check "$kind: a handler that dies leaves its line masked" dies $n
+	check "$kind: bound again, the line works" bound_after_death $n
+done
 expect_log 'irq [0-9]+: nobody cared'
 expect_log 'Disabling IRQ #[0-9]+'
 expect_log 'Call [Tt]race:'

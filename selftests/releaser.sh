@@ -9,17 +9,17 @@
 parameters=/sys/module/lazyirq/parameters
 events=/sys/kernel/tracing
 ktap_print_header
-ktap_set_plan 23
+ktap_set_plan 26
 
 # The script is on CPU 1, the interrupts on CPU 0.
 taskset -pc 1 $$ >/dev/null
 
-# counted DEVICE LENT: its handler has been resumed, once; LENT times by a releaser, which costs no switch.
+# counted DEVICE TIMES: its handler has been resumed, once; TIMES by a releaser, which costs no switch.
 counted() {
-	local lent resumed switches
-	lent=$(stat lent "$1") resumed=$(stat resumed "$1") switches=$(stat switches "$1")
-	[ "$resumed,$lent,$((switches > 0))" != "1,$2,$((1 - $2))" ] || return 0
-	ktap_print_msg "device $1: resumed $resumed, lent $lent, switches $switches"
+	local by_releaser resumed switches
+	by_releaser=$(stat by_releaser "$1") resumed=$(stat resumed "$1") switches=$(stat switches "$1")
+	[ "$resumed,$by_releaser,$((switches > 0))" != "1,$2,$((1 - $2))" ] || return 0
+	ktap_print_msg "device $1: resumed $resumed, by a releaser $by_releaser, switches $switches"
 	return 1
 }
 fresh() { reset && echo 0 >$debugfs/interrupts; }
@@ -95,9 +95,9 @@ second_block() {
 check "so is one that blocks for the second time" second_block
 
 # I waits for H, which waits for A. No other thread must run on A's CPU: the second handler would be left
-# to its ithread.
+# to its ithread. (On PREEMPT_RT the kernel's own threads have priority 90 here.)
 chain() {
-	echo 6 >"$ipl" && fresh && thread -c 0 -f 70 A x1 b && trace_has Ab || return 1
+	echo 6 >"$ipl" && fresh && thread -c 0 -f 95 A x1 b && trace_has Ab || return 1
 	handler 0 H x0 x1 && stat_becomes blocked 1 && handler 1 I x0 && stat_becomes blocked 1 1 || return 1
 	go A && ended A && trace_is_all "Ax1 Ab Hx0 A. Hx1' H.' Ix0' I.'" && counted 0 1 && counted 1 "$1"
 }
@@ -113,6 +113,17 @@ check "one after the other" not_nested
 echo 1 >$parameters/resume_budget
 check "if that is no more than resume_budget" chain 0
 echo 8 >$parameters/resume_budget
+# The thread Z is woken while the first handler runs, and outranks the releaser.
+wanted() {
+	local stat
+	echo 6 >"$ipl" && fresh && thread -c 0 -f 90 Z h && trace_has Zh && thread -c 0 -f 70 A x1 b && trace_has Ab || return 1
+	handler 0 H x0 x1 b && stat_becomes blocked 1 && handler 1 I x0 && stat_becomes blocked 1 1 || return 1
+	go A && trace_has "Hb'" || return 1
+	runnable() { read -r -a stat <"/proc/${pid[Z]}/stat" && [ "${stat[2]}" = R ]; }
+	within runnable && go H && ended A || return 1
+	trace_is_all "Zh Ax1 Ab Hx0 A. Hx1' Hb' H.' Ix0' I.'" && counted 0 1 && counted 1 0 && go Z && ended Z
+}
+check "and no other thread is to run on the releaser's CPU" wanted
 
 # The thread A outranks the ithreads, so that what is queued on its CPU stays queued. Meanwhile no program
 # should be started: the thread that reads it from the disk may have to run there.
@@ -129,6 +140,14 @@ before() {
 }
 check "a handler is not resumed in front of one of a higher IPL" behind
 check "but in front of one of a lower IPL" before
+# The thread Z keeps the CPU where the handlers blocked busy.
+behind_at_home() {
+	echo 6 >"$ipl" && fresh && thread -c 1 A x0 h && trace_has Ah && thread -c 0 -f 70 Z b && trace_has Zb || return 1
+	handler 0 H x0 && stat_becomes blocked 1 && handler 1 I d && stat_becomes deferred 1 1 || return 1
+	go A && ended A && go Z && ended Z || return 1
+	trace_is_all "Ax0 Ah Zb A. Z. Id' I.' Hx0' H.'" && counted 0 0 && counted 1 0
+}
+check "not even from another CPU" behind_at_home
 
 # On the releaser's CPU, which is neither the one that the handler blocked on nor the script's: nothing is
 # preempted there.
@@ -158,6 +177,33 @@ for cpu in 0 1; do
 	}
 	check "resume=ithread: a release on CPU $cpu wakes the ithread" in_ithread
 done
+# I waits for H, which waits for A, as above; and for both handlers somebody waits who unbinds their device. To be told,
+# the first one needs the releaser's thread, which must not go on to the second handler before that.
+awaited() {
+	local driver=/sys/bus/pci/drivers/lazyirq_locks devices device unbinders=()
+	echo releaser >$parameters/resume && echo 6 >"$ipl" && fresh || return 1
+	devices=("$driver"/0000:*)
+	thread -c 0 -f 95 A x1 h && trace_has Ah && handler 0 H x0 x1 && stat_becomes blocked 1 || return 1
+	handler 1 I x0 && stat_becomes blocked 1 1 || return 1
+	for device in "${devices[@]##*/}"; do
+		echo "$device" >"$driver/unbind" &
+		unbinders+=($!)
+	done
+	for device in "${unbinders[@]}"; do within synchronizes "$device" || return 1; done
+	go A && ended A || return 1
+	for device in "${unbinders[@]}"; do
+		over() { ! kill -0 "$device" 2>/dev/null; }
+		within over && wait "$device" || { ktap_print_msg "an unbinder hangs"; return 1; }
+	done
+	trace_is_all "Ax1 Ah Hx0 A. Hx1' H.' Ix0' I.'"
+}
+# synchronizes PROCESS: it waits for the handlers of a line. (There is no end of line to read.)
+synchronizes() {
+	local function
+	read -r function <"/proc/$1/wchan"
+	[[ $function == *synchronize_irq* ]]
+}
+check "two devices are unbound while one release resumes the handlers of both" awaited
 check "the driver unloads" stop_locks
 expect_log "lazyirq: .*invalid for parameter .resume'"
 does_not_load() { ! load lazyirq resume=nobody 2>/dev/null && ! loaded lazyirq; }

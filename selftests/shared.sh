@@ -4,7 +4,7 @@
 # A line that a lazy driver shares with a stock one, hard, threaded or oneshot, or
 # with another lazy one, in both orders of registration: while a handler is blocked,
 # a level line's other devices are answered once and then wait, and an edge line's need not; whichever driver
-# comes and goes meanwhile, all are answered afterwards.
+# comes and goes meanwhile, all are answered afterwards. If the lazy handler dies, they wait until its driver goes.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 . "$(dirname "$0")/sim.sh"
@@ -17,8 +17,9 @@ if realtime; then
 else
 	first=(hard threaded lines) last=("${first[@]}") refused=(oneshot)
 fi
-ktap_set_plan $((2 + 2 * (6 * (${#first[@]} + ${#last[@]} + 1) + ${#refused[@]})))
+ktap_set_plan $((2 + 2 * (7 * (${#first[@]} + ${#last[@]} + 1) + ${#refused[@]})))
 expect_log 'Flags mismatch irq'
+expect_log 'waits in the lazy path for what nothing would ever end'
 # What the debug kernel adds to that.
 case $(uname -r) in *-debug) expect_log 'Call [Tt]race:' ;; esac
 
@@ -68,6 +69,14 @@ goes_on() {
 	return 1
 }
 
+# It is not bound to begin with.
+lazy_dies() {
+	is_shut() { get_line $n && is answered 1 depth 1; }
+	bind $me lines && reset $n && mode $me dead-answered 1 && raise $me && within is_shut || return 1
+	raise $other 3 && get_line $n && is answered 1 masked 1 || return 1
+	unbind $me && goes_on 4 && raise $other && goes_on 5
+}
+
 # shared KIND FIRST SECOND: the one called lazy here is the one that blocks.
 shared() {
 	local what="$1, $2 and then $3"
@@ -82,6 +91,7 @@ shared() {
 	check "$what: both ask at once" at_once
 	check "$what: one comes and goes while the lazy one is blocked" comes_and_goes
 	check "$what: the lazy one goes while it is blocked" lazy_goes
+	check "$what: when the lazy one has died, the other is answered once it is gone" lazy_dies
 	unbind_all $n
 }
 

@@ -7,7 +7,7 @@
 . "$(dirname "$0")/locks.sh"
 
 ktap_print_header
-ktap_set_plan 17
+ktap_set_plan 27
 expect_log 'Call [Tt]race:'
 
 # new: the log is read from here on.
@@ -117,6 +117,21 @@ unbound() {
 }
 check "unbinding waits: the report says so" unbound
 check "the driver unloads" stop_locks
+
+# However late priority is lent, or if it is at once.
+for delay in 4000000000 0; do
+	check "boost_delay_us=$delay: the driver loads" start_locks stall_ms=300 boost_delay_us=$delay
+	check "boost_delay_us=$delay: a handler behind a thread is reported" behind_thread
+	# The report is counted before it is printed.
+	counted() { device_stats 0 && [ "${stats[stall_lock]}" = X0 ] && [ "${stats[stall_ms]}" -ge 300 ]; }
+	check "boost_delay_us=$delay: debugfs has its lock and its time" counted
+	cleared() {
+		go A && ended A && trace_has "H.'" && echo 0 >$debugfs/interrupts && device_stats 0 &&
+			[ "${stats[stall_lock]} ${stats[stall_ms]}" = "- 0" ]
+	}
+	check "boost_delay_us=$delay: until they are reset" cleared
+	check "boost_delay_us=$delay: the driver unloads" stop_locks
+done
 
 check "stall_ms=0: the driver loads" start_locks stall_ms=0
 never() {

@@ -14,9 +14,42 @@ pub type SpinLockIrq<T> = Lock<T, SpinLockIrqBackend>;
 
 pub struct SpinLockIrqBackend;
 
-fn raw(lock: *mut bindings::spinlock_t) -> *mut bindings::raw_spinlock_t {
-    // PREEMPT_RT's spinlock is not a raw one.
-    lock.cast()
+/// As `spin_lock_irqsave()`. On PREEMPT_RT that is a lock that sleeps, and interrupts stay on.
+///
+/// # Safety
+///
+/// The lock is initialised.
+#[inline]
+unsafe fn lock_irqsave(lock: *mut bindings::spinlock_t) -> c_ulong {
+    #[cfg(not(CONFIG_PREEMPT_RT))]
+    // SAFETY: By the requirement; without PREEMPT_RT a spinlock begins with a raw one.
+    return unsafe { bindings::_raw_spin_lock_irqsave(lock.cast()) };
+    #[cfg(CONFIG_PREEMPT_RT)]
+    {
+        // SAFETY: By the requirement.
+        unsafe { SpinLockBackend::lock(lock) };
+        0
+    }
+}
+
+/// Undoes that.
+///
+/// # Safety
+///
+/// The caller has locked it, and `flags` is what that returned.
+#[inline]
+unsafe fn unlock_irqrestore(lock: *mut bindings::spinlock_t, flags: c_ulong) {
+    #[cfg(not(CONFIG_PREEMPT_RT))]
+    // SAFETY: By the requirement; without PREEMPT_RT a spinlock begins with a raw one.
+    unsafe {
+        bindings::_raw_spin_unlock_irqrestore(lock.cast(), flags)
+    };
+    #[cfg(CONFIG_PREEMPT_RT)]
+    {
+        let _ = flags;
+        // SAFETY: By the requirement.
+        unsafe { SpinLockBackend::unlock(lock, &()) };
+    }
 }
 
 // SAFETY: It is the kernel's spinlock, and no other context gets it while it is held.
@@ -36,7 +69,7 @@ unsafe impl Backend for SpinLockIrqBackend {
     #[inline]
     unsafe fn lock(lock: *mut Self::State) -> c_ulong {
         // SAFETY: By the requirement.
-        unsafe { bindings::_raw_spin_lock_irqsave(raw(lock)) }
+        unsafe { lock_irqsave(lock) }
     }
 
     unsafe fn try_lock(_: *mut Self::State) -> Option<c_ulong> {
@@ -45,8 +78,8 @@ unsafe impl Backend for SpinLockIrqBackend {
 
     #[inline]
     unsafe fn unlock(lock: *mut Self::State, flags: &c_ulong) {
-        // SAFETY: By the requirement; the flags are what locking it returned.
-        unsafe { bindings::_raw_spin_unlock_irqrestore(raw(lock), *flags) }
+        // SAFETY: By the requirement.
+        unsafe { unlock_irqrestore(lock, *flags) }
     }
 
     unsafe fn assert_is_held(lock: *mut Self::State) {

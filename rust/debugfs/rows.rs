@@ -10,10 +10,10 @@ use crate::{
     bindings,
     histogram::Summary,
     ithread::Ithread,
-    observe::Times,
     primitive::Relaxed,
     stats::{Mechanism, Name, Stats},
     sync::Known,
+    times::Times,
 };
 use kernel::fmt;
 use Value::{Number, Word};
@@ -164,8 +164,8 @@ impl Compared<'_> {
             "blocked on a lock": |c| c.blocked,
             "deferred": |c| c.deferred,
             "held": |c| c.held,
-            "resumed by the releaser": |c| c.lent,
-            "done in a thread": |c| c.resumed.saturating_sub(c.lent),
+            "resumed by the releaser": |c| c.by_releaser,
+            "done in a thread": |c| c.resumed.saturating_sub(c.by_releaser),
             "spurious": |c| c.spurious + c.late_none,
             "context switches": |c| c.switches,
             "  per 1,000 interrupts": |c| {

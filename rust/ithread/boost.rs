@@ -12,17 +12,10 @@ use super::{cpu, Work};
 use crate::{
     bindings,
     ipl::Ipl,
-    primitive::{fence, Acquire, AtomicU32, Cell, Relaxed},
+    primitive::{fence, Acquire, AtomicU32, Cell, Relaxed, Release},
     slot::Head,
-    sync::dispatch,
+    sync::{await_dispatcher, dispatch},
 };
-use kernel::{prelude::*, sync::global_lock};
-
-global_lock! {
-    /// Held while a boosted ithread's priority is set: it does not end meanwhile.
-    // SAFETY: Initialised in `Ithreads::new`, before the first registration.
-    pub(super) unsafe(uninit) static BOOSTED: Mutex<()> = ();
-}
 
 /// How an ithread is boosted.
 pub(super) struct Boosted {
@@ -53,15 +46,16 @@ impl Boosted {
         !matches!(self.fifo.load(Relaxed), 0 | NEVER)
     }
 
-    /// The ithread has ended.
+    /// The ithread has ended, and is not known any more.
     pub(super) fn reset(&self) {
-        self.fifo.store(0, Relaxed);
+        self.fifo.store(0, Release);
     }
 }
 
 /// An ithread's priority is to be changed.
 pub(crate) struct Boost {
-    home: u32,
+    /// The CPU.
+    id: u32,
     ipl: usize,
 }
 
@@ -69,8 +63,8 @@ impl Boost {
     /// The ithread of the continuation needs this priority. `None` if it has it. Called by the dispatcher,
     /// which keeps the continuation from releasing the lock.
     pub(crate) fn new(head: &Head, fifo: u32) -> Option<Self> {
-        let (home, ipl) = (head.home(), head.ipl());
-        let boosted = &cpu(home).work[ipl].boosted;
+        let (id, ipl) = (head.ithread_cpu(), head.ipl());
+        let boosted = &cpu(id).work[ipl].boosted;
         boosted.need.set(fifo.max(boosted.need.get()));
         let has = boosted.fifo.load(Relaxed).max(own(ipl));
         if fifo <= has {
@@ -78,54 +72,51 @@ impl Boost {
         }
         // Before the lock is released: see `has_run`.
         boosted.set(fifo);
-        Some(Self { home, ipl })
+        Some(Self { id, ipl })
     }
 
     /// The dispatcher.
     pub(crate) fn perform(self) {
-        let _boosted = BOOSTED.lock();
-        cpu(self.home).work[self.ipl].set_priority(self.ipl);
+        cpu(self.id).work[self.ipl].set_priority(self.ipl);
     }
+}
 
-    /// The dispatcher has looked at all locks. If that was all that there is to know, boosted ithreads need
-    /// no more than it has found. Thread, may sleep.
-    pub(crate) fn end_pass(is_all_known: bool) {
-        let works =
-            || (0..kernel::cpu::nr_cpu_ids()).flat_map(|id| cpu(id).work.iter().enumerate());
-        if !works().any(|(_, work)| work.boosted.is_boosted()) {
-            return;
-        }
-        let _boosted = BOOSTED.lock();
-        for (ipl, work) in works() {
-            let need = work.boosted.need.replace(0);
-            if is_all_known && work.boosted.is_boosted() {
-                work.boosted.set(if need > own(ipl) { need } else { 0 });
-                work.set_priority(ipl);
-            }
+/// The dispatcher has looked at all locks. If that was all that there is to know, boosted ithreads need
+/// no more than it has found. The dispatcher.
+pub(crate) fn end_pass(is_all_known: bool) {
+    let works = || (0..kernel::cpu::nr_cpu_ids()).flat_map(|id| cpu(id).work.iter().enumerate());
+    if !works().any(|(_, work)| work.boosted.is_boosted()) {
+        return;
+    }
+    for (ipl, work) in works() {
+        let need = work.boosted.need.replace(0);
+        if is_all_known && work.boosted.is_boosted() {
+            work.boosted.set(if need > own(ipl) { need } else { 0 });
+            work.set_priority(ipl);
         }
     }
+}
 
-    /// A continuation of the ithread of `ipl` on the CPU `id` has been run. Any context.
-    ///
-    /// The dispatcher boosts with the lock's turnstile locked, while the lock's word says that there are
-    /// waiters. The handler has released the lock since: with the turnstile locked, or by the word as it was
-    /// afterwards. So the boost is seen.
-    #[inline(always)]
-    pub(super) fn has_run(id: u32, ipl: usize) {
-        fence(Acquire);
-        if cpu(id).work[ipl].boosted.fifo.load(Relaxed) != 0 {
-            dispatch();
-        }
+/// A continuation of the ithread of `ipl` on the CPU `id` has been run. Any context.
+///
+/// No boost is missed: it is stored with the lock's turnstile locked, while the lock's word has the waiters' bit.
+/// The handler has released the lock since: with the turnstile locked, or, if the waiters had given up, by a
+/// compare-exchange of a word that was stored so, which the fence makes an acquire.
+#[inline(always)]
+pub(super) fn has_run(id: u32, ipl: usize) {
+    fence(Acquire);
+    if cpu(id).work[ipl].boosted.fifo.load(Relaxed) != 0 {
+        dispatch();
     }
+}
 
-    /// The ithreads of `ipl` are about to end. Nothing of that IPL is unfinished, but the dispatcher, which
-    /// has seen something, may be on its way to `perform`.
-    pub(super) fn forget(ipl: usize) {
-        let _boosted = BOOSTED.lock();
-        for id in 0..kernel::cpu::nr_cpu_ids() {
-            cpu(id).work[ipl].boosted.fifo.store(NEVER, Relaxed);
-        }
+/// The ithreads of `ipl` are about to end: when this returns, the dispatcher does not touch them any more. (Nothing
+/// of that IPL is unfinished, but it may have seen something.) Thread, may sleep.
+pub(super) fn forget(ipl: usize) {
+    for id in 0..kernel::cpu::nr_cpu_ids() {
+        cpu(id).work[ipl].boosted.fifo.store(NEVER, Relaxed);
     }
+    await_dispatcher();
 }
 
 /// An ithread's own priority.
@@ -134,12 +125,14 @@ fn own(ipl: usize) -> u32 {
 }
 
 impl Work {
-    /// Gives the thread, if there is one, the priority that it is boosted to, or its own. With `BOOSTED`
-    /// held.
+    /// Gives the thread, if there is one, the priority that it is boosted to, or its own. The dispatcher.
     fn set_priority(&self, ipl: usize) {
-        let (thread, fifo) = (self.thread.load(Relaxed), self.boosted.fifo.load(Relaxed));
+        // The `Acquire` pairs with the `Release` in `reset`: who sees that does not see the thread of before.
+        let fifo = self.boosted.fifo.load(Acquire);
+        let thread = self.thread.load(Relaxed);
         if !thread.is_null() && fifo != NEVER {
-            // SAFETY: It does not end without `BOOSTED` (see `forget`).
+            // SAFETY: It does not end during this pass: `forget` would have stored `NEVER` before this pass
+            // began, or would wait for it.
             unsafe { bindings::lazyirq_set_fifo(thread, fifo.max(own(ipl))) };
         }
     }

@@ -3,7 +3,7 @@
 //! When ithreads exist: they are the kernel's per-CPU hotplug threads (smpboot), made when the first handler
 //! of an IPL is registered, and gone with the last.
 
-use super::{cpu, park, run, setup, should_run, unpark, Boost, Thread, Work};
+use super::{boost, cpu, park, run, setup, should_run, unpark, Thread, Work};
 use crate::{
     bindings,
     ipl::Ipl,
@@ -113,7 +113,7 @@ fn end_all(users: &mut [u32; Ipl::COUNT], levels: u32) {
     for index in (1..Ipl::COUNT).filter(|index| levels & 1 << index != 0) {
         users[index] -= 1;
         if users[index] == 0 {
-            Boost::forget(index);
+            boost::forget(index);
             // SAFETY: It was registered by the first user, and no continuation needs it any more. `none_left`
             // is called as it requires.
             unsafe {

@@ -7,7 +7,7 @@
 //! or finishes a continuation of another CPU adds to `moved` there, and that CPU looks at it in its ithread,
 //! or when an interrupt is about to be held for nothing else.
 
-use super::{cpu, Boost};
+use super::{boost, cpu};
 use crate::{
     bindings,
     ipl::Ipl,
@@ -15,7 +15,7 @@ use crate::{
     primitive::{Acquire, Relaxed, Release},
     slot::Head,
 };
-use kernel::types::NotThreadSafe;
+use kernel::{cpu::CpuId, types::NotThreadSafe};
 
 /// How many continuations of each IPL are unfinished: blocked, queued or running.
 pub(super) struct Unfinished {
@@ -56,7 +56,7 @@ impl Unfinished {
 /// # Safety
 ///
 /// `id` is this CPU, and interrupts are off.
-pub(crate) unsafe fn unfinished(id: u32, ipl: usize) {
+pub(crate) unsafe fn add_unfinished(id: u32, ipl: usize) {
     // SAFETY: By the requirement, nothing else accesses it.
     let level = unsafe { (*cpu(id).unfinished.get()).add(ipl) };
     percpu::set_level(level);
@@ -124,51 +124,37 @@ pub(crate) unsafe fn is_alone(id: u32, ipl: usize) -> bool {
     percpu::level() == ipl as i32 && count == 1
 }
 
-/// A thread that is not an ithread runs a continuation: until `end`, the continuation counts on the thread's
-/// CPU.
-pub(crate) struct Lending {
-    id: u32,
-    home: u32,
-    ipl: usize,
-}
-
-impl Lending {
-    /// # Safety
-    ///
-    /// The caller is a thread that stays on the CPU `id`, and owns the continuation.
-    #[inline(always)]
-    pub(crate) unsafe fn new(id: u32, head: &Head) -> Self {
-        let (home, ipl) = (head.home(), head.ipl());
-        if home != id {
-            // SAFETY: By the requirement.
-            unsafe {
-                let _off = InterruptsOff::new();
-                unfinished(id, ipl);
-            }
+/// A thread that is not an ithread runs a continuation: meanwhile it counts on the thread's CPU. It may be gone
+/// after `run`.
+///
+/// # Safety
+///
+/// The caller is a thread that stays on the CPU `id`, and owns the continuation.
+#[inline(always)]
+pub(crate) unsafe fn counted_on(id: u32, head: &Head, run: impl FnOnce()) {
+    let (home, ipl) = (head.home(), head.ipl());
+    if home != id {
+        // SAFETY: By the requirement.
+        unsafe {
+            let _off = InterruptsOff::new();
+            add_unfinished(id, ipl);
         }
-        Self { id, home, ipl }
     }
-
-    /// Called by the same thread, when it has run the continuation.
-    #[inline(always)]
-    pub(crate) fn end(self) {
-        let Self { id, home, ipl } = self;
-        if home != id {
-            // SAFETY: As in `new`.
-            unsafe {
-                let _off = InterruptsOff::new();
-                finished(id, ipl);
-            }
+    run();
+    if home != id {
+        // SAFETY: As above.
+        unsafe {
+            let _off = InterruptsOff::new();
+            finished(id, ipl);
         }
-        Boost::has_run(home, ipl);
     }
+    boost::has_run(home, ipl);
 }
 
 /// Stops counting on this CPU what other CPUs have finished. Hard IRQ.
 #[cold]
 pub(crate) fn forget_all_moved() {
-    // SAFETY: Any context.
-    let id = unsafe { bindings::lazyirq_this_cpu() };
+    let id = CpuId::current().as_u32();
     for ipl in 1..Ipl::COUNT {
         if cpu(id).work[ipl].moved.load(Relaxed) != 0 {
             // SAFETY: Interrupts are off here.

@@ -6,12 +6,12 @@
 pub(super) use crate::observe::observed;
 use crate::{
     bindings,
-    observe::{measuring, named, now},
+    observe::{identity, measuring, now},
     primitive::Relaxed,
     registered,
     slot::Head,
     sync::{
-        raw::{Owner, RawLock},
+        raw::{Owner, OwnerKind, Party, RawLock},
         turnstile::{Turnstile, Waiter},
     },
 };
@@ -59,17 +59,22 @@ impl Tally {
 }
 
 /// A lock's owner or waiter, for the tracepoints: a thread with its pid, or a handler with its
-/// interrupt's number.
+/// interrupt's number, 0 if it is gone.
 ///
 /// # Safety
 ///
 /// If it is a thread, it is alive.
-pub(super) unsafe fn who(owner: Owner) -> (u32, u32) {
-    match owner.address() {
-        Ok(slot) => (1, registered::find(slot, Head::irq).unwrap_or(0)),
-        // SAFETY: By the requirement.
-        Err(task) => (0, unsafe { (*(task as *const bindings::task_struct)).pid }
-            as u32),
+pub(super) unsafe fn who(owner: Owner) -> (OwnerKind, u32) {
+    match owner.party() {
+        Party::Handler(slot) => {
+            let irq = registered::find(slot, Head::irq).unwrap_or(0);
+            (OwnerKind::Handler, irq)
+        }
+        Party::Thread(task) => {
+            // SAFETY: By the requirement.
+            let pid = unsafe { (*(task as *const bindings::task_struct)).pid };
+            (OwnerKind::Thread, pid as u32)
+        }
     }
 }
 
@@ -93,11 +98,11 @@ pub(super) fn waits(lock: &RawLock, waiter: &Waiter) {
     let (owner, id) = match lock.owner() {
         // SAFETY: With waiters, it cannot release the lock without the turnstile's lock.
         Some(owner) => unsafe { who(owner) },
-        None => (2, lock.readers() as u32),
+        None => (OwnerKind::Readers, lock.readers() as u32),
     };
-    let (irq, name) = named(head);
+    let (irq, name) = identity(head);
     // SAFETY: Strings; any context.
-    unsafe { bindings::lazyirq_trace_block(irq, name, lock.name.as_char_ptr(), owner, id) };
+    unsafe { bindings::lazyirq_trace_block(irq, name, lock.name.as_char_ptr(), owner as u32, id) };
 }
 
 /// The lock goes to the first `count` waiters. The turnstile's lock is held.
@@ -105,10 +110,13 @@ pub(super) fn waits(lock: &RawLock, waiter: &Waiter) {
 pub(super) fn hands_over(lock: &RawLock, turnstile: &mut Turnstile, count: usize) {
     let mut longest = 0;
     for waiter in turnstile.iter().take(count) {
-        // SAFETY: It waits.
-        let (to, id) = unsafe { who(waiter.request.owner) };
+        let (to, id) = match waiter.handler() {
+            Some(head) => (OwnerKind::Handler, head.irq()),
+            // SAFETY: It waits.
+            None => unsafe { who(waiter.request.owner) },
+        };
         // SAFETY: A string; any context.
-        unsafe { bindings::lazyirq_trace_hand_over(lock.name.as_char_ptr(), to, id) };
+        unsafe { bindings::lazyirq_trace_hand_over(lock.name.as_char_ptr(), to as u32, id) };
         if measuring() && waiter.handler().is_some() {
             longest = longest.max(waiter.waited(now()));
         }
@@ -131,13 +139,13 @@ pub(super) fn lends(lock: &RawLock, owner: Owner, priority: u32) {
     // SAFETY: By the requirement.
     let (to, id) = unsafe { who(owner) };
     // SAFETY: A string; any context.
-    unsafe { bindings::lazyirq_trace_lend(lock.name.as_char_ptr(), to, id, priority) };
+    unsafe { bindings::lazyirq_trace_lend(lock.name.as_char_ptr(), to as u32, id, priority) };
 }
 
 /// A handler has waited for the lock for `ms`, which is being reported. The turnstile's lock is held.
 #[cold]
 pub(super) fn stalls(head: &Head, lock: &RawLock, ms: u64) {
-    let (irq, name) = named(head);
+    let (irq, name) = identity(head);
     // SAFETY: Strings; any context.
     unsafe { bindings::lazyirq_trace_stall(irq, name, lock.name.as_char_ptr(), ms) };
 }

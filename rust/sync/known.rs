@@ -3,10 +3,10 @@
 //! The locks that have ever been waited for: those whose counts are of interest.
 //!
 //! A lock is added when it gets its first waiter, and removed when it is dropped, or when the module that
-//! its name is in goes away. Lock order: the list's, one turnstile's.
+//! its name is in goes away.
 
 use crate::{
-    primitive::{RawSpinLock, Relaxed},
+    primitive::{LockClass, RawSpinLock, Relaxed},
     sync::{
         events::Tally,
         list::{Added, List, KNOWN},
@@ -18,14 +18,15 @@ use core::ffi::CStr;
 use kernel::{prelude::*, sync::rcu};
 
 static ADDED: Added<KNOWN> = Added::new();
-static LIST: RawSpinLock<List<KNOWN>> = RawSpinLock::new(List::new(), 1);
+static LIST: RawSpinLock<List<KNOWN>> = RawSpinLock::new(List::new(), LockClass::List);
 
 /// The lock has got a waiter. Called with its turnstile's lock held.
 #[cold]
 pub(super) fn learn(lock: &RawLock, turnstile: &mut Turnstile) {
     if !turnstile.known {
         turnstile.known = true;
-        ADDED.add(lock);
+        // SAFETY: It is in no such list, nor being added to one, as its turnstile's lock is held; and `forget`.
+        unsafe { ADDED.add(lock) };
     }
 }
 
@@ -36,7 +37,7 @@ pub(super) fn forget(lock: &RawLock) {
     }
     let list = LIST.lock();
     list.collect(&ADDED);
-    // Not if the module that its name was in has gone.
+    // Not if it is off the list by now, as the module that has its name is gone.
     if lock.turnstile.lock().known {
         list.remove(lock);
     }

@@ -14,10 +14,10 @@
 use crate::{
     bindings,
     primitive::{AtomicU32, Cell, SeqCst},
-    sync::lend,
+    sync::{dispatcher, stall, watch},
 };
 use core::pin::Pin;
-use kernel::{prelude::*, sync::global_lock, types::Opaque};
+use kernel::{prelude::*, sync::global_lock, task::Task, types::Opaque};
 
 /// The number of lenders made at the start. One more is made whenever all are busy.
 const AT_FIRST: u32 = 2;
@@ -89,7 +89,7 @@ unsafe extern "C" fn lend(work: *mut bindings::kthread_work) {
     loop {
         let fifo = lender.fifo.load(SeqCst);
         // SAFETY: Thread context. The thread sets its own priority.
-        unsafe { bindings::lazyirq_set_fifo(bindings::get_current(), fifo) };
+        unsafe { bindings::lazyirq_set_fifo(Task::current_raw(), fifo) };
         // If it was raised meanwhile, this may have undone that.
         if lender.fifo.load(SeqCst) == fifo {
             break;
@@ -97,7 +97,7 @@ unsafe extern "C" fn lend(work: *mut bindings::kthread_work) {
     }
     // SAFETY: It was initialised. Thread context.
     unsafe { bindings::lazyirq_loan_wait(lender.mutex.get()) };
-    lend::lender_is_idle(lender);
+    dispatcher::lender_is_idle(lender);
 }
 
 /// A lender's priority, lent to the owner of a lock.
@@ -130,6 +130,7 @@ impl Loan {
     }
 
     /// Tells whether the loan must be raised for this priority. If so, the caller must do it.
+    #[must_use]
     pub(super) fn set_priority(self, fifo: u32) -> bool {
         self.0.fifo.fetch_max(fifo, SeqCst) < fifo
     }
@@ -146,7 +147,7 @@ impl Loan {
     pub(super) fn repay(self) {
         // Others may have depended on it, and the lock has another owner now. Once it has repaid, this
         // thread may not run again for long.
-        lend::dispatch();
+        dispatcher::dispatch();
         // SAFETY: By `new` it is owned by the running thread.
         unsafe { bindings::lazyirq_loan_repay(self.0.mutex.get()) };
     }
@@ -158,11 +159,13 @@ global_lock! {
 }
 
 /// The lenders, for as long as the module is loaded.
-pub(super) struct Lenders(());
+pub(crate) struct Lenders(());
 
 impl Lenders {
-    /// Thread, may sleep.
-    pub(super) fn new() -> Result<Self> {
+    /// The module's parameters are those of the same names. Thread, may sleep.
+    pub(crate) fn new(boost_delay_us: u32, stall_ms: u32) -> Result<Self> {
+        watch::set_delay(boost_delay_us, stall_ms);
+        stall::set_limit(stall_ms);
         // SAFETY: Called once, from the module's init.
         unsafe { LENDERS.init() };
         // SAFETY: Thread context.
@@ -183,7 +186,7 @@ impl Lenders {
             return Ok(());
         };
         // SAFETY: It is pinned in its box, and there until the module goes.
-        lend::lender_is_idle(unsafe { &*core::ptr::from_ref::<Lender>(lender) });
+        dispatcher::lender_is_idle(unsafe { &*core::ptr::from_ref::<Lender>(lender) });
         Ok(())
     }
 

@@ -44,9 +44,13 @@ impl<const LIST: usize> Added<LIST> {
         Self(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// Adds a lock that is in no such list, and that nobody else adds to one. Any context.
+    /// Adds a lock. Any context.
+    ///
+    /// # Safety
+    ///
+    /// It is in no such list, and nobody else adds it to one. It removes itself before it goes away.
     #[cold]
-    pub(super) fn add(&self, lock: &RawLock) {
+    pub(super) unsafe fn add(&self, lock: &RawLock) {
         let lock_ptr = ptr::from_ref(lock).cast_mut();
         // `SeqCst` here and in `collect`: a context that adds a lock and then finds that a look is due
         // can rely on that look to see the lock.

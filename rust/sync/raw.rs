@@ -22,8 +22,8 @@
 
 use crate::{
     primitive::{
-        const_fn, Acquire, AtomicU64, AtomicUsize, Ordering, RawSpinGuard, RawSpinLock, Relaxed,
-        Release,
+        const_fn, Acquire, AtomicU64, AtomicUsize, LockClass, Ordering, RawSpinGuard, RawSpinLock,
+        Relaxed, Release,
     },
     releaser::{self, Batch},
     sync::{
@@ -72,25 +72,34 @@ impl Owner {
         self.0
     }
 
-    /// The slot, if it is a handler; else the task.
-    pub(crate) const fn address(self) -> Result<usize, usize> {
+    /// Who that is.
+    #[inline(always)]
+    pub(crate) const fn party(self) -> Party {
         if self.0 & HANDLER != 0 {
-            Ok(self.0 & !HANDLER)
+            Party::Handler(self.0 & !HANDLER)
         } else {
-            Err(self.0)
+            Party::Thread(self.0)
         }
     }
 }
 
-/// What kind of owner a lock has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Holder {
-    Thread,
-    Handler,
-    Readers,
+/// A thread, by the address of its task, or a handler, by that of its slot.
+#[derive(Clone, Copy)]
+pub(crate) enum Party {
+    Thread(usize),
+    Handler(usize),
 }
 
-impl Holder {
+/// What kind of owner a lock has. The tracepoints show these numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum OwnerKind {
+    Thread = 0,
+    Handler = 1,
+    Readers = 2,
+}
+
+impl OwnerKind {
     fn of(word: usize) -> Self {
         match word & (HANDLER | READERS) {
             0 => Self::Thread,
@@ -104,8 +113,8 @@ impl Holder {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Taken {
     Yes,
-    /// The waiter is in the turnstile, since a holder of this kind has the lock.
-    Queued(Holder),
+    /// The waiter is in the turnstile, since the lock has an owner of this kind.
+    Queued(OwnerKind),
     /// The owner-to-be owns it already.
     Deadlock,
 }
@@ -126,7 +135,7 @@ impl RawLock {
         pub(crate) fn new(name: &'static CStr) -> Self {
             Self {
                 word: AtomicUsize::new(0),
-                turnstile: RawSpinLock::new(Turnstile::new(), 0),
+                turnstile: RawSpinLock::new(Turnstile::new(), LockClass::Turnstile),
                 name,
                 links: Links::new(),
                 takes: AtomicU64::new(0),
@@ -256,7 +265,7 @@ impl RawLock {
                             events::waits(self, waiter);
                         }
                         watch(self, &mut turnstile);
-                        return Taken::Queued(Holder::of(word));
+                        return Taken::Queued(OwnerKind::of(word));
                     }
                     continue;
                 }
@@ -338,6 +347,7 @@ impl RawLock {
     }
 
     /// Ends a wait that is given up. False if it was over already: then the waiter may own the lock.
+    #[must_use]
     pub(super) fn cancel(&self, waiter: &Waiter) -> bool {
         let mut turnstile = self.turnstile.lock();
         let removed = turnstile.remove(waiter);
@@ -359,8 +369,9 @@ impl RawLock {
         refused
     }
 
-    /// A waiter has left: those behind it may no longer have to wait, and the bit may be cleared.
-    fn let_in(&self, turnstile: &mut Turnstile) {
+    /// A waiter has left, or moved: those that are first now may no longer have to wait, and the bit may be
+    /// cleared.
+    pub(super) fn let_in(&self, turnstile: &mut Turnstile) {
         // Until here the bit was set, and the word written only under the turnstile's lock.
         let word = self.word.load(Relaxed) & !WAITERS;
         let joining = if word & READERS != 0 {

@@ -34,7 +34,7 @@ pub(super) fn priority_of(prio: c_int) -> u32 {
 /// The running thread's priority among a lock's waiters.
 pub(super) fn thread_priority() -> u32 {
     // SAFETY: `current` is a task.
-    priority_of(unsafe { (*bindings::get_current()).prio })
+    priority_of(unsafe { (*Task::current_raw()).prio })
 }
 
 /// The priority of a handler among a lock's waiters.

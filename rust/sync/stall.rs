@@ -1,26 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Stalls: a handler that has waited for a lock for `stall_ms` is reported, once, with the lock and its
-//! holder.
+//! owner.
 //!
 //! The looks at the locks with waiters note when they first see each waiter, so that blocking costs
 //! nothing more. A delayed work finds what is to be reported.
 
 use crate::{
-    bindings,
+    bindings, observe,
     primitive::{AtomicBool, AtomicU64, Relaxed, SeqCst},
     registered,
     slot::Head,
+    stats::Named,
     sync::{
         events,
-        raw::RawLock,
+        raw::{Owner, Party, RawLock},
         turnstile::Waiter,
         watch::{Watched, WATCHED},
     },
 };
 use core::ffi::CStr;
 use kernel::{
-    fmt,
     prelude::*,
     sync::{aref::ARef, rcu},
     task::Task,
@@ -72,11 +72,10 @@ enum Found {
 }
 
 impl Watched {
-    fn next_stall(&mut self) -> Found {
+    fn next_stall(&self) -> Found {
         self.collect();
         let limit = LIMIT.load(Relaxed);
-        // SAFETY: Any context.
-        let now = unsafe { bindings::ktime_get_mono_fast_ns() };
+        let now = observe::now();
         let mut next = None;
         for lock in self.locks() {
             let turnstile = lock.turnstile.lock();
@@ -100,47 +99,22 @@ impl Watched {
     }
 }
 
-/// An interrupt, to be named.
-struct Name {
-    irq: u32,
-    name: &'static CStr,
-}
-
-impl Name {
-    fn of(head: &Head) -> Self {
-        Self {
-            irq: head.irq(),
-            name: head.stats.name,
-        }
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "interrupt {} ({})",
-            self.irq,
-            crate::debugfs::text(self.name)
-        )
-    }
-}
-
-enum Holder {
+/// Who has the lock.
+enum LockOwner {
     Thread(ARef<Task>),
     /// `None`: a handler that has forgotten the lock, and is no longer registered.
-    Handler(Option<Name>),
+    Handler(Option<Named>),
     Readers(usize),
 }
 
 /// What is reported.
 struct Stall {
-    handler: Name,
+    handler: Named,
     lock: &'static CStr,
     ms: u64,
     /// The handler is being unregistered.
     awaited: bool,
-    holder: Holder,
+    owner: LockOwner,
     /// Keeps the names valid: the handlers and the lock may be gone by then, but not the modules that
     /// they were in.
     _rcu: rcu::Guard,
@@ -153,43 +127,45 @@ impl Stall {
         let ms = waited / NS_PER_MS;
         head.stats.stalls(lock.name, ms);
         events::stalls(head, lock, ms);
-        let holder = match lock.owner().map(|owner| owner.address()) {
-            Some(Ok(slot)) => Holder::Handler(registered::find(slot, Name::of)),
-            // SAFETY: It owns the lock, and cannot release it now: so it is alive.
-            Some(Err(task)) => Holder::Thread(unsafe { &*(task as *const Task) }.into()),
-            None => Holder::Readers(lock.readers()),
+        let owner = match lock.owner().map(Owner::party) {
+            Some(Party::Handler(slot)) => LockOwner::Handler(registered::find(slot, Head::named)),
+            Some(Party::Thread(task)) => {
+                // SAFETY: It owns the lock, and cannot release it now: so it is alive.
+                LockOwner::Thread(unsafe { &*(task as *const Task) }.into())
+            }
+            None => LockOwner::Readers(lock.readers()),
         };
         Self {
-            handler: Name::of(head),
+            handler: head.named(),
             lock: lock.name,
             ms,
             awaited: head.continuation.load().is_stopped(),
-            holder,
+            owner,
             _rcu: rcu::read_lock(),
         }
     }
 
     fn report(&self) {
-        let (handler, lock, ms) = (&self.handler, crate::debugfs::text(self.lock), self.ms);
+        let (handler, lock, ms) = (&self.handler, self.lock, self.ms);
         pr_err!("{handler}: its handler has waited for lock {lock} for {ms} ms\n");
         if self.awaited {
             pr_err!("{handler}: it is being unregistered, and that waits for its handler\n");
         }
-        match &self.holder {
-            Holder::Handler(Some(name)) => {
+        match &self.owner {
+            LockOwner::Handler(Some(name)) => {
                 pr_err!("lock {lock} is held by the handler of {name}\n")
             }
-            Holder::Handler(None) => {
+            LockOwner::Handler(None) => {
                 pr_err!("lock {lock} was never released by a handler, which is gone\n")
             }
-            Holder::Readers(count) => pr_err!("lock {lock} is held by readers: {count}\n"),
-            Holder::Thread(task) => {
+            LockOwner::Readers(count) => pr_err!("lock {lock} is held by readers: {count}\n"),
+            LockOwner::Thread(task) => {
                 pr_err!(
                     "lock {lock} is held by thread {}, which is here:\n",
                     task.pid()
                 );
                 // SAFETY: The task exists.
-                unsafe { bindings::lazyirq_show_task(task.as_ptr()) };
+                unsafe { bindings::sched_show_task(task.as_ptr()) };
             }
         }
     }

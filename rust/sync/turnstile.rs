@@ -13,8 +13,9 @@ use crate::{
     releaser::Batch,
     slot::Head,
     sync::{
+        dispatcher::dispatch,
         events::Tally,
-        lend::{dispatch, Loan},
+        lender::Loan,
         raw::Owner,
         sleeper::{fifo_priority, Sleeper},
     },
@@ -58,8 +59,10 @@ pub(super) struct Waiter {
     /// been overtaken too often.
     order: Cell<u32>,
     overtaken: Cell<u32>,
-    /// When it was first seen waiting, in nanoseconds, and whether that was reported; see `stall.rs`.
+    /// When it was first seen waiting, in nanoseconds; 0 if it was not.
     since: Cell<u64>,
+    /// Its stall, or its deadlock, was reported.
+    reported: Cell<bool>,
     /// The dispatcher has followed a chain through it: when it ends, that chain leads elsewhere.
     followed: Cell<bool>,
     sleeper: Sleeper,
@@ -75,6 +78,7 @@ impl Waiter {
             order: Cell::new(request.priority),
             overtaken: Cell::new(0),
             since: Cell::new(0),
+            reported: Cell::new(false),
             followed: Cell::new(false),
             sleeper,
             outcome: AtomicU32::new(Outcome::Waiting as u32),
@@ -111,24 +115,19 @@ impl Waiter {
 
     /// How long it has been seen waiting; 0 if it was not.
     pub(super) fn waited(&self, now: u64) -> u64 {
-        match self.since.get() & !Self::REPORTED {
+        match self.since.get() {
             0 => 0,
             since => now.saturating_sub(since),
         }
     }
 
-    /// A bit in `since`: the waiter's stall, or its deadlock, was reported.
-    const REPORTED: u64 = 1 << 63;
-
     pub(super) fn is_reported(&self) -> bool {
-        self.since.get() & Self::REPORTED != 0
+        self.reported.get()
     }
 
-    /// Returns whether it was set before.
+    /// Returns whether it was reported before.
     pub(super) fn set_reported(&self) -> bool {
-        let since = self.since.get();
-        self.since.set(since | Self::REPORTED);
-        since & Self::REPORTED != 0
+        self.reported.replace(true)
     }
 
     /// Its place among the waiters: see `order`.
@@ -192,7 +191,7 @@ pub(super) struct Turnstile {
     /// How often the lock had been handed over when the timer last looked.
     pub(super) seen: u64,
     /// `changes` as it was when the dispatcher had done what it had to for these waiters.
-    settled: u32,
+    settled: Option<u32>,
     /// The last of the dispatcher's passes that has looked at the lock.
     pub(super) pass: u32,
 }
@@ -211,7 +210,7 @@ impl Turnstile {
                 known: false,
                 tally: Tally::NONE,
                 seen: 0,
-                settled: u32::MAX,
+                settled: None,
                 pass: 0,
             }
         }
@@ -245,17 +244,27 @@ impl Turnstile {
         })
     }
 
+    /// The wait of `owner`, or the first of its waits, if it waits here.
+    pub(super) fn waiter_of(&self, owner: Owner) -> Option<&Waiter> {
+        self.iter().find(|waiter| waiter.request.owner == owner)
+    }
+
+    /// Is there a waiter that was seen by a look?
+    pub(super) fn is_seen(&self) -> bool {
+        self.iter().any(|waiter| waiter.since.get() != 0)
+    }
+
     fn changed(&mut self) {
         self.changes = self.changes.wrapping_add(1);
     }
 
     /// Has the dispatcher done what it has to for these waiters?
     pub(super) fn is_settled(&self) -> bool {
-        self.settled == self.changes
+        self.settled == Some(self.changes)
     }
 
     pub(super) fn set_settled(&mut self, settled: bool) {
-        self.settled = self.changes.wrapping_sub(u32::from(!settled));
+        self.settled = settled.then_some(self.changes);
     }
 
     /// Does `request` come before all waiters?

@@ -58,7 +58,7 @@ pub(super) fn thread(raw: &RawLock, shared: bool, interruptible: bool) -> Result
 fn report_thread(raw: &RawLock) {
     pr_err!(
         "a thread waits for lock {}, which it has itself\n",
-        crate::debugfs::text(raw.name)
+        raw.name
     );
     // SAFETY: Safe in any context.
     unsafe { bindings::dump_stack() };
@@ -68,9 +68,9 @@ fn report_thread(raw: &RawLock) {
 #[inline(never)]
 fn report_handler(raw: &RawLock, head: &Head) {
     pr_err!(
-        "interrupt {} waits for lock {}, which it has itself\n",
-        head.irq(),
-        crate::debugfs::text(raw.name)
+        "{} waits for lock {}, which it has itself\n",
+        head.named(),
+        raw.name
     );
 }
 
@@ -135,8 +135,8 @@ pub(super) unsafe fn handler(
     let new = waiter.insert(Waiter::new(request, Sleeper::Handler(head)));
     // SAFETY: By the function's own requirement; the handler is armed.
     let taken = unsafe { raw.take_or_queue(new) };
-    if let Taken::Queued(holder) = taken {
-        head.meets(raw.name, holder);
+    if let Taken::Queued(owner) = taken {
+        head.meets(raw.name, owner);
         head.waits.set(head.waits.get().wrapping_add(1));
         return false;
     }
@@ -170,7 +170,7 @@ pub(super) fn give_up(raw: &RawLock, irq: Interrupt<'_>, waiter: &Waiter) -> boo
     if raw.cancel(waiter) {
         if waits == 0 {
             // If it goes on to wait for something else, nothing in lazyirq will end that.
-            head.gives_up();
+            head.ends_last_wait();
         }
         return false;
     }

@@ -5,18 +5,16 @@
 //! Most waits are over before anything could be done about them. So a lock that gets a waiter is
 //! only put in a list, and a timer is set for half of `boost_delay_us` (or of `stall_ms`, if that is less),
 //! unless one is set. The timer removes the locks that nobody waits for any more. If a lock has not been
-//! handed over from one look to the next, it calls for the [dispatcher](super::lend); if a handler waits for
+//! handed over from one look to the next, it calls for the [dispatcher](super::dispatcher); if a handler waits for
 //! long, [`stall`] reports it. A new waiter, or a lock that goes to its next owner with others waiting, sets
 //! the timer anew.
-//!
-//! Lock order: the list's, one turnstile's.
 
 use crate::{
-    bindings,
-    primitive::{AtomicBool, AtomicU64, Cell, RawSpinLock, Relaxed, SeqCst},
+    bindings, observe,
+    primitive::{AtomicBool, AtomicU64, Cell, LockClass, RawSpinLock, Relaxed, SeqCst},
     sync::{
+        dispatcher::dispatch,
         known,
-        lend::dispatch,
         lender::Lender,
         list::{self, Added, List},
         raw::RawLock,
@@ -24,7 +22,6 @@ use crate::{
         turnstile::Turnstile,
     },
 };
-use core::ptr;
 use kernel::prelude::*;
 
 /// Locks that were added to the list since it was last looked through.
@@ -37,7 +34,7 @@ pub(super) static WATCHED: RawSpinLock<Watched> = RawSpinLock::new(
         short: Cell::new(false),
         pass: Cell::new(0),
     },
-    1,
+    LockClass::List,
 );
 
 /// A look is pending.
@@ -65,7 +62,8 @@ pub(super) fn watch(lock: &RawLock, turnstile: &mut Turnstile) {
     if !turnstile.listed {
         turnstile.listed = true;
         known::learn(lock, turnstile);
-        ADDED.add(lock);
+        // SAFETY: It is in no such list, nor being added to one, as its turnstile's lock is held; and `forget`.
+        unsafe { ADDED.add(lock) };
     }
     // With a delay of 0 a look is due only while something is in motion.
     if !DUE.load(SeqCst) {
@@ -112,9 +110,13 @@ pub(super) fn forget(lock: &RawLock) {
 }
 
 /// A module is going away, and its static locks with it.
+///
+/// # Safety
+///
+/// The module still exists.
 #[no_mangle]
-extern "C" fn lazyirq_module_goes(module: *mut bindings::module) {
-    // SAFETY: The module still exists.
+unsafe extern "C" fn lazyirq_module_goes(module: *mut bindings::module) {
+    // SAFETY: By the requirement.
     let goes = |name: *const c_char| unsafe { bindings::lazyirq_module_has(module, name.cast()) };
     WATCHED.lock().forget_module(goes);
     known::forget_module(goes);
@@ -142,7 +144,7 @@ extern "C" fn lazyirq_look() {
 struct Found {
     /// One that has not been handed over since the last look, with a waiter even then: for the dispatcher.
     stuck: bool,
-    /// One that has, or that nobody waited for then.
+    /// One that has been handed over since, or that nobody waited for at the last look.
     moving: bool,
     /// Any at all.
     waiting: bool,
@@ -165,7 +167,7 @@ unsafe impl Send for Watched {}
 
 impl Watched {
     /// Takes in the locks that were added.
-    pub(super) fn collect(&mut self) {
+    pub(super) fn collect(&self) {
         self.list.collect(&ADDED);
     }
 
@@ -173,7 +175,7 @@ impl Watched {
         self.list.iter()
     }
 
-    fn forget(&mut self, lock: &RawLock) {
+    fn forget(&self, lock: &RawLock) {
         self.collect();
         // Not if a look has taken it out by now.
         if lock.turnstile.lock().listed {
@@ -182,7 +184,7 @@ impl Watched {
     }
 
     /// Removes a module's locks.
-    fn forget_module(&mut self, goes: impl Fn(*const c_char) -> bool) {
+    fn forget_module(&self, goes: impl Fn(*const c_char) -> bool) {
         self.collect();
         self.list.retain(|lock| {
             let goes = goes(lock.name.as_char_ptr());
@@ -194,11 +196,10 @@ impl Watched {
     }
 
     /// Removes the locks without waiters, and looks at the others.
-    fn sweep(&mut self) -> Found {
+    fn sweep(&self) -> Found {
         self.collect();
         let mut found = Found::default();
-        // SAFETY: Any context.
-        let now = unsafe { bindings::ktime_get_mono_fast_ns() };
+        let now = observe::now();
         self.list.retain(|lock| {
             let mut turnstile = lock.turnstile.lock();
             if turnstile.is_empty() {
@@ -206,7 +207,7 @@ impl Watched {
                 turnstile.listed = false;
                 return false;
             }
-            let waited = turnstile.iter().any(|waiter| waiter.waited(now) > 0);
+            let waited = turnstile.is_seen();
             turnstile.iter().for_each(|waiter| waiter.waits_at(now));
             found.waiting = true;
             // A waiter that comes and gives up, or comes and waits, is no progress.
@@ -225,20 +226,25 @@ impl Watched {
     /// The dispatcher begins to look at all locks.
     pub(super) fn begin_pass(&self) {
         self.pass.set(self.pass.get().wrapping_add(1));
+        if INTERVAL.load(Relaxed) == 0 {
+            // There may be no looks.
+            self.sweep();
+        }
     }
 
     /// A lock with waiters that the dispatcher has not looked at in this pass, and the `SCHED_FIFO` priority
-    /// that its waiters have to lend.
-    pub(super) fn next_in_pass(&mut self) -> Option<(*const RawLock, u32)> {
+    /// that its waiters have to lend. Not one whose waiters have all come since the last look: most waits are
+    /// over soon.
+    pub(super) fn next_in_pass(&self) -> Option<(&RawLock, u32)> {
         self.collect();
         self.locks().find_map(|lock| {
             let mut turnstile = lock.turnstile.lock();
-            if turnstile.is_empty() || turnstile.pass == self.pass.get() {
+            if turnstile.pass == self.pass.get() || !turnstile.is_seen() {
                 return None;
             }
             turnstile.pass = self.pass.get();
             turnstile.set_settled(true);
-            Some((ptr::from_ref(lock), turnstile.need()))
+            Some((lock, turnstile.need()))
         })
     }
 }

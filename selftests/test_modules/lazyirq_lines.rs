@@ -20,6 +20,8 @@
 //! | `foreign` | says that it was not its device |
 //! | `foreign-locked` | takes the mutex, and then says so |
 //! | `foreign-deferred` | defers, and then says so |
+//! | `dead` | waits for what never comes, without having answered |
+//! | `dead-answered` | answers its device, and waits for what never comes |
 //!
 //! Writing to `/sys/kernel/debug/lazyirq_lines/ipl` sets the IPL of what is bound afterwards.
 
@@ -54,9 +56,11 @@ enum Mode {
     Foreign,
     ForeignLocked,
     ForeignDeferred,
+    Dead,
+    DeadAnswered,
 }
 
-const MODES: [(&str, Mode); 8] = [
+const MODES: [(&str, Mode); 10] = [
     ("plain", Mode::Plain),
     ("late", Mode::Late),
     ("defer", Mode::Defer),
@@ -65,6 +69,8 @@ const MODES: [(&str, Mode); 8] = [
     ("foreign", Mode::Foreign),
     ("foreign-locked", Mode::ForeignLocked),
     ("foreign-deferred", Mode::ForeignDeferred),
+    ("dead", Mode::Dead),
+    ("dead-answered", Mode::DeadAnswered),
 ];
 
 #[pin_data]
@@ -153,6 +159,11 @@ impl Handler for Line {
             Mode::ForeignDeferred => {
                 irq.defer().await;
                 return IrqReturn::None;
+            }
+            Mode::Dead => core::future::pending().await,
+            Mode::DeadAnswered => {
+                device.answer();
+                core::future::pending().await
             }
         }
         IrqReturn::Handled

@@ -21,7 +21,7 @@
  * - "disable <line>", "disable_nosync <line>", "enable <line>": the function of
  *   that name is called,
  * - "unhandled <line> 0 <count>": makes the kernel believe that this many interrupts
- *   have just gone unanswered,
+ *   have just gone unanswered; line<n> shows as "unhandled" how many it counts,
  * - "reset <line>": resets the counters, when nothing is under way.
  */
 #include <linux/debugfs.h>
@@ -404,7 +404,8 @@ static int line_show(struct seq_file *file, void *unused)
 	unsigned long raised = 0, answered = 0;
 	int i;
 
-	seq_printf(file, "irq %u\ndepth %u\n", line->irq, READ_ONCE(desc->depth));
+	seq_printf(file, "irq %u\ndepth %u\nunhandled %u\n", line->irq, READ_ONCE(desc->depth),
+		   READ_ONCE(desc->irqs_unhandled));
 	raw_spin_lock_irq(&line->lock);
 	for (i = 0; i < SOURCES; i++) {
 		raised += line->sources[i].raised;

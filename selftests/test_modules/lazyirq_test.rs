@@ -7,7 +7,7 @@
 //! - `run`: write `<scenario> <rounds>`; each round checks the trace that the scenario leaves. The
 //!   write fails with `EIO` if a trace differs, and reading tells what was expected and what came;
 //! - `raise`: write `<mode>`, and one interrupt is raised for it, without waiting for anything;
-//! - `hold`: write `a` or `b`, and the writer holds that mutex until something is written to
+//! - `hold`: write `a` or `b`, and the writer holds that mutex until its name, or nothing, is written to
 //!   `release`;
 //! - `work`: write a number, and a kernel thread holds `a` for that many milliseconds. It must be
 //!   done when the module is unloaded;
@@ -66,11 +66,13 @@ enum Mode {
     Illegal,
     /// Gives up its wait for `b`, and waits for something that never comes.
     GivesUp,
+    /// Forgets its wait for `b`, and is done.
+    Forgets,
     /// Takes `a` while it holds it.
     Deadlock,
     /// Answers that it was not its device.
     Foreign,
-    /// Defers, and is busy until something is written to `release`.
+    /// Defers, and is busy until `a` is released.
     Busy,
     /// Defers, and sleeps, which it must not do.
     Sleep,
@@ -86,6 +88,7 @@ impl Mode {
             "defer" => Mode::Defer,
             "illegal" => Mode::Illegal,
             "gives-up" => Mode::GivesUp,
+            "forgets" => Mode::Forgets,
             "deadlock" => Mode::Deadlock,
             "foreign" => Mode::Foreign,
             "busy" => Mode::Busy,
@@ -108,7 +111,8 @@ struct Shared {
     mode: AtomicU32,
     trace: [AtomicU8; TRACE],
     length: AtomicUsize,
-    released: AtomicBool,
+    /// `a`, `b`.
+    released: [AtomicBool; 2],
     #[pin]
     result: kernel::sync::Mutex<KVec<u8>>,
 }
@@ -148,7 +152,7 @@ impl Shared {
     fn raise(&self, mode: Mode) -> Result {
         self.mode.store(mode as u32, SeqCst);
         if mode == Mode::Busy {
-            self.released.store(false, SeqCst);
+            self.released[0].store(false, SeqCst);
         }
         self.mark(b'!');
         self.bar.try_access().ok_or(ENXIO)?.write32(1, IRQ_RAISE);
@@ -245,16 +249,16 @@ impl Shared {
     }
 
     fn hold(&self, which: &str) -> Result {
-        self.released.store(false, SeqCst);
-        let mutex = match which {
-            "a" => &self.a,
-            "b" => &self.b,
+        let (mutex, released) = match which {
+            "a" => (&self.a, &self.released[0]),
+            "b" => (&self.b, &self.released[1]),
             _ => return Err(EINVAL),
         };
+        released.store(false, SeqCst);
         let _guard = mutex.lock();
         self.mark(b'(');
         let start = Instant::<Monotonic>::now();
-        while !self.released.load(SeqCst) {
+        while !released.load(SeqCst) {
             if start.elapsed() > BOUND {
                 return Err(ETIMEDOUT);
             }
@@ -293,7 +297,7 @@ impl Handler for Traced {
             this.step(b'F');
         }
         if is(Mode::Busy) {
-            spin_until(|| this.released.load(SeqCst));
+            spin_until(|| this.released[0].load(SeqCst));
         }
         if is(Mode::Sleep) {
             fsleep(Delta::from_millis(1));
@@ -309,6 +313,13 @@ impl Handler for Traced {
             if is(Mode::GivesUp) {
                 let mut b = pin!(this.b.lock_irq(irq));
                 poll_fn(|context| Poll::Ready(b.as_mut().poll(context).is_pending())).await;
+            }
+            if is(Mode::Forgets) {
+                // In memory that is never freed: the lock's queue is left with the wait.
+                if let Ok(mut b) = KBox::pin(this.b.lock_irq(irq), GFP_ATOMIC) {
+                    poll_fn(|context| Poll::Ready(b.as_mut().poll(context).is_pending())).await;
+                    core::mem::forget(b);
+                }
             }
             if is(Mode::Illegal) || is(Mode::GivesUp) {
                 core::future::pending::<()>().await;
@@ -362,9 +373,15 @@ fn write_work(this: &Arc<Shared>, reader: &mut UserSliceReader) -> Result {
     })
 }
 
-fn write_release(this: &Arc<Shared>, _: &mut UserSliceReader) -> Result {
-    this.released.store(true, SeqCst);
-    Ok(())
+fn write_release(this: &Arc<Shared>, reader: &mut UserSliceReader) -> Result {
+    with_text(reader, |which| {
+        for (name, released) in ["a", "b"].iter().zip(&this.released) {
+            if which.is_empty() || which == *name {
+                released.store(true, SeqCst);
+            }
+        }
+        Ok(())
+    })
 }
 
 fn write_reset(this: &Arc<Shared>, _: &mut UserSliceReader) -> Result {
@@ -444,7 +461,7 @@ impl pci::Driver for Test {
                 mode: AtomicU32::new(0),
                 trace: [const { AtomicU8::new(0) }; TRACE],
                 length: AtomicUsize::new(0),
-                released: AtomicBool::new(false),
+                released: [const { AtomicBool::new(false) }; 2],
                 result <- new_mutex!(KVec::new()),
             }? Error),
             GFP_KERNEL,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Turns what "guest-run.sh bench" prints into records, a table, pictures, and a verdict.
+"""Turns what "guest-bench.sh bench" prints into records, a table, pictures, and a verdict.
 
 usage: bench --out DIR [--budget FILE] [--history FILE] [--host KEY=VALUE]... KERNEL=INPUT...
 
@@ -20,19 +20,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "report"))
 import charts  # noqa: E402
+from measured import Bad, read_figure  # noqa: E402
 
 FIELDS = ["kernel", "mechanism", "vector", "case", "point", "unit", "min", "p50", "max", "rounds", "context_switches"]
 KEY = FIELDS[:5]
-FIGURE = re.compile(r"figure (\S+) (\S+) (\S+) (\S+) min (\d+) p50 (\d+) max (\d+) rounds (\d+) switches (\d+|-)")
 LIMIT = re.compile(r"(>?)([\d.]+)(?:([*+])([\w-]+))?")
 MECHANISMS = ["hardirq", "threaded-mutex", "threaded-rtmutex", "lazy", "lazy-ithread"]
 LABELS = {**charts.MECHANISMS, "threaded-rtmutex": "stock, rt_mutex"}
 UNITS = {"wake-ups": "in all rounds", "switches": "in all rounds", "time": "percent of threaded-mutex's"}
 HISTORY_ENDS = "<!-- history ends -->"
-
-
-class Bad(Exception):
-    """Something is not what it should be."""
 
 
 def read(kernel, path):
@@ -44,16 +40,14 @@ def read(kernel, path):
     for number, line in enumerate(lines, 1):
         if not line.startswith("figure "):
             continue
-        match = FIGURE.fullmatch(line)
-        if not match:
+        found = read_figure(line.removeprefix("figure "))
+        if not found:
             raise Bad(f"{path}, line {number}: not a figure: {line!r}")
-        mechanism, vector, case, point = match.groups()[:4]
-        least, median, most, rounds = map(int, match.groups()[4:8])
-        # With several CPUs the context switches are not known.
-        switches = None if match[9] == "-" else round(int(match[9]) / rounds, 2)
+        key, figure = found
+        switches = None if figure.switches is None else round(figure.switches / figure.rounds, 2)
+        _, _, case, point = key
         unit = "bytes" if case == "memory" else UNITS.get(point, "instructions")
-        records.append(dict(zip(FIELDS, (kernel, mechanism, vector, case, point, unit, least, median, most, rounds,
-                                         switches))))
+        records.append(dict(zip(FIELDS, (kernel, *key, unit, *figure[:4], switches))))
     if not records:
         raise Bad(f"{path}: there are no figures")
     return records

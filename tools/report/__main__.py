@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Turns what "guest-run.sh report" prints into report.html and stand-alone pictures.
+"""Turns what "guest-bench.sh report" prints into report.html and stand-alone pictures.
 
 usage: report INPUT OUTPUT_DIR
 
@@ -158,8 +158,8 @@ def counters(page, compared):
         # These are rare, and shown only if they happened.
         rows += [row(key, lambda c, key=key: c[key], False) for key in ("deferred", "held", "remembered", "refused")
                  if any(c[key] for _, c in sides)]
-        rows += [row("resumed by the releaser", lambda c: c["lent"], False),
-                 row("run in a thread", lambda c: c["resumed"] - c["lent"]),
+        rows += [row("resumed by the releaser", lambda c: c["by_releaser"], False),
+                 row("run in a thread", lambda c: c["resumed"] - c["by_releaser"]),
                  row("context switches", lambda c: c["switches"]),
                  row("context switches per 1,000 interrupts",
                      lambda c: round(1000 * c["switches"] / max(c["interrupts"], 1)))]

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 POLICIES = {"releaser": "resume=releaser", "ithread": "resume=ithread"}
 NEEDED = ["figures"] + [f"{what}-{policy}" for what in ("histograms", "compare", "trace")
                         for policy in POLICIES] + ["end"]
-COUNTERS = ("interrupts lazy blocked deferred held remembered refused threaded resumed lent switches "
+COUNTERS = ("interrupts lazy blocked deferred held remembered refused threaded resumed by_releaser switches "
             "latency_mean_ns latency_p50_ns latency_p99_ns latency_max_ns memory continuation").split()
 LOG = "the run was cut off or failed, look at its log"
 
 
 class Bad(Exception):
-    """INPUT is not what it should be."""
+    """What was read is not what it should be."""
 
 
 def bad(section, number, what):
@@ -45,18 +45,27 @@ def read_sections(text):
 Figure = namedtuple("Figure", "min p50 max rounds switches")
 
 
-class Figures:
-    PATTERN = re.compile(r"(\S+) (\S+) (\S+) (\S+) min (\d+) p50 (\d+) max (\d+) rounds (\d+) switches (\d+)")
+def read_figure(line):
+    """What was measured (mechanism, vector, case, point), and the figure; or None if the line is not one."""
+    match = re.fullmatch(r"(\S+) (\S+) (\S+) (\S+) min (\d+) p50 (\d+) max (\d+) rounds (\d+) switches (\d+|-)", line)
+    if not match:
+        return None
+    # With several CPUs the context switches are not known.
+    switches = None if match[9] == "-" else int(match[9])
+    return match.groups()[:4], Figure(*map(int, match.groups()[4:8]), switches)
 
+
+class Figures:
     def __init__(self, lines):
         self.all = {}
         for number, line in lines:
-            match = self.PATTERN.fullmatch(line)
-            if not match:
+            found = read_figure(line)
+            if not found:
                 raise bad("figures", number, f"not a figure: {line!r}")
-            if match.groups()[:4] in self.all:
+            key, figure = found
+            if key in self.all:
                 raise bad("figures", number, "the figure is there twice")
-            self.all[match.groups()[:4]] = Figure(*map(int, match.groups()[4:]))
+            self.all[key] = figure
 
     def get(self, *key):
         if key not in self.all:

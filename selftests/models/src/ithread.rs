@@ -4,10 +4,6 @@
 //! an ithread of one IPL, whose priority can be set. What it runs is in `slot.rs`.
 
 #[path = "../../../rust/ithread/boost.rs"]
-#[allow(
-    unused_imports,
-    reason = "the kernel's `global_lock` needs the prelude"
-)]
 mod boost;
 
 #[cfg(test)]
@@ -25,14 +21,8 @@ pub(crate) fn enqueue(head: &Head, _home: u32) {
     head.enqueue();
 }
 
-pub(crate) struct Lending;
-
-impl Lending {
-    pub(crate) unsafe fn new(_cpu: u32, _head: &Head) -> Self {
-        Self
-    }
-
-    pub(crate) fn end(self) {}
+pub(crate) unsafe fn counted_on(_cpu: u32, _head: &Head, run: impl FnOnce()) {
+    run();
 }
 
 pub(crate) unsafe fn is_alone(_cpu: u32, _ipl: usize) -> bool {

@@ -9,7 +9,7 @@
 //! replaced: the atomics and the spinlock (`primitive.rs`) by loom's; slots and interrupt threads
 //! (`slot.rs`, `ithread.rs`), the locks with their data (`sync/lock.rs`) and how threads sleep
 //! (`sync/sleeper.rs`) by what is left of them without a kernel. No thread is lent anything here, and
-//! handlers' ithreads are boosted by a function (`sync/lend.rs`); nothing looks at the locks
+//! handlers' ithreads are boosted by a function (`sync/dispatcher.rs`); nothing looks at the locks
 //! (`sync/watch.rs`).
 //!
 //! Loom executes a model again and again: in each order of its threads' atomic operations, with
@@ -93,7 +93,7 @@ pub(crate) mod prelude {
     pub type Result<T = (), E = Error> = core::result::Result<T, E>;
 
     macro_rules! pr_err {
-        ($($arg:tt)*) => { { let _ = format_args!($($arg)*); } };
+        ($format:literal $(, $arg:expr)* $(,)?) => { { $(let _ = &$arg;)* } };
     }
     pub(crate) use pr_err;
 }
@@ -126,11 +126,11 @@ mod bindings {
     pub(crate) unsafe fn dump_stack() {}
 
     /// The number of the one CPU, if the running thread may lend its context.
-    pub(crate) unsafe fn lazyirq_lend() -> i32 {
+    pub(crate) unsafe fn lazyirq_releaser_begin() -> i32 {
         LENDS.get() as i32 - 1
     }
 
-    pub(crate) unsafe fn lazyirq_lent() {}
+    pub(crate) unsafe fn lazyirq_releaser_end() {}
 
     /// Enough for the first two handlers of three.
     pub(crate) unsafe fn lazyirq_resume_budget() -> u32 {
@@ -155,12 +155,6 @@ mod bindings {
 mod cpu {
     pub(crate) fn nr_cpu_ids() -> u32 {
         1
-    }
-}
-
-mod debugfs {
-    pub(crate) fn text(name: &core::ffi::CStr) -> &str {
-        name.to_str().unwrap()
     }
 }
 

@@ -108,12 +108,16 @@ macro_rules! const_fn {
 }
 pub(crate) use const_fn;
 
+pub(crate) enum LockClass {
+    Turnstile,
+}
+
 pub(crate) struct RawSpinLock<T> {
     data: loom::sync::Mutex<T>,
 }
 
 impl<T> RawSpinLock<T> {
-    pub(crate) fn new(data: T, _level: usize) -> Self {
+    pub(crate) fn new(data: T, _class: LockClass) -> Self {
         Self {
             data: loom::sync::Mutex::new(data),
         }

@@ -9,7 +9,7 @@ use crate::{
     primitive::Cell,
     releaser::Batch,
     runqueue::{self, RunQueue},
-    sync::{Holder, Sleep},
+    sync::{OwnerKind, Sleep},
 };
 use loom::{
     cell::UnsafeCell,
@@ -35,7 +35,7 @@ type Run<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 pub(crate) struct Head {
     pub(crate) continuation: Continuation,
     pub(crate) waits: Cell<u32>,
-    resumed: Cell<bool>,
+    off_lazy_path: Cell<bool>,
     fresh: Cell<bool>,
     batch: Cell<*const Batch>,
     next: Cell<*mut Head>,
@@ -84,7 +84,7 @@ impl<'a> Slot<'a> {
         let head = Head {
             continuation: Continuation::new(1),
             waits: Cell::new(0),
-            resumed: Cell::new(false),
+            off_lazy_path: Cell::new(false),
             fresh: Cell::new(false),
             batch: Cell::new(std::ptr::null()),
             next: Cell::new(std::ptr::null_mut()),
@@ -126,7 +126,7 @@ impl Head {
         self.continuation.ipl()
     }
 
-    pub(crate) fn meets(&self, _: &'static CStr, _: Holder) {}
+    pub(crate) fn meets(&self, _: &'static CStr, _: OwnerKind) {}
 
     pub(crate) fn arm(&self) -> Phase {
         self.continuation.arm()
@@ -136,8 +136,8 @@ impl Head {
         self.continuation.disarm(before);
     }
 
-    pub(crate) fn gives_up(&self) {
-        self.disarm(if self.resumed.get() {
+    pub(crate) fn ends_last_wait(&self) {
+        self.disarm(if self.off_lazy_path.get() {
             Phase::Running
         } else {
             Phase::Idle
@@ -149,7 +149,8 @@ impl Head {
             return;
         }
         match batch {
-            Some(batch) if self.fresh.get() => batch.add(self),
+            // SAFETY: It was made Queued above.
+            Some(batch) if self.fresh.get() => unsafe { batch.add(self) },
             _ => self.enqueue(),
         }
     }
@@ -159,8 +160,14 @@ impl Head {
         unsafe { self.batch.get().as_ref() }
     }
 
+    pub(crate) fn named(&self) {}
+
     /// The one CPU.
     pub(crate) fn home(&self) -> u32 {
+        0
+    }
+
+    pub(crate) fn ithread_cpu(&self) -> u32 {
         0
     }
 
@@ -227,9 +234,9 @@ impl Head {
     }
 
     fn poll_again(&self) -> bool {
-        self.resumed.set(true);
+        self.off_lazy_path.set(true);
         let is_done = self.poll();
-        self.resumed.set(false);
+        self.off_lazy_path.set(false);
         is_done
     }
 
@@ -280,7 +287,7 @@ impl Head {
 
     fn left_lazy_path(&self) -> bool {
         if !self.continuation.is_awaiting() {
-            self.give_up();
+            self.shut_down();
             return false;
         }
         self.fresh.set(true);
@@ -296,7 +303,7 @@ impl Head {
         self.continuation.run();
         self.fresh.set(false);
         let is_done = self.poll_again();
-        self.resumed(is_done, None)
+        self.after_poll(is_done, None)
     }
 
     /// Called by its releaser. It may be gone afterwards.
@@ -306,15 +313,15 @@ impl Head {
         self.batch.set(batch);
         let is_done = self.poll_again();
         self.batch.set(std::ptr::null());
-        self.resumed(is_done, Some(batch));
+        self.after_poll(is_done, Some(batch));
     }
 
-    fn resumed(&self, is_done: bool, batch: Option<&Batch>) -> bool {
+    fn after_poll(&self, is_done: bool, batch: Option<&Batch>) -> bool {
         if is_done {
             return self.done(batch);
         }
         if !self.continuation.is_awaiting() {
-            self.give_up();
+            self.shut_down();
             return true;
         }
         let ithread = self.ithread();
@@ -334,7 +341,8 @@ impl Head {
                     return false;
                 }
                 (Done::Again, Some(batch)) => {
-                    batch.add(self);
+                    // SAFETY: It is Queued again.
+                    unsafe { batch.add(self) };
                     return false;
                 }
                 (Done::Idle, _) => {
@@ -345,7 +353,7 @@ impl Head {
         }
     }
 
-    fn give_up(&self) {
+    fn shut_down(&self) {
         self.future.with_mut(|future| {
             // SAFETY: Loom has checked that nothing else uses it.
             unsafe { *future = None };
@@ -409,6 +417,13 @@ impl Head {
         );
     }
 
+    /// Asserts that another interrupt does not start it.
+    pub(crate) fn assert_refuses(&self) {
+        let taken = self.taken.load(Relaxed);
+        self.interrupt();
+        assert_eq!(self.taken.load(Relaxed), taken, "it was started");
+    }
+
     /// Asserts that it has been run once for each interrupt taken.
     pub(crate) fn assert_answered(&self) {
         assert_eq!(
@@ -448,7 +463,8 @@ impl Ithread {
     }
 
     fn enqueue(&self, head: &Head) {
-        assert!(self.queue.push(head), "it is open");
+        // SAFETY: It is Queued.
+        assert!(unsafe { self.queue.push(head) }, "it is open");
         self.awake.complete();
     }
 

@@ -9,8 +9,9 @@ mod turnstile;
 #[path = "../../../rust/sync/wait.rs"]
 mod wait;
 
+mod dispatcher;
 mod events;
-mod lend;
+mod lender;
 mod list;
 mod lock;
 mod sleeper;
@@ -21,30 +22,11 @@ mod models;
 #[cfg(test)]
 mod order;
 
-pub(crate) use lend::dispatch;
+pub(crate) use dispatcher::{await_dispatcher, dispatch};
 #[cfg(test)]
-pub(crate) use lend::{boost, dispatched};
+pub(crate) use dispatcher::{boost, dispatched};
 pub(crate) use lock::Lock;
-pub(crate) use raw::{Holder, Owner};
+pub(crate) use raw::{Owner, OwnerKind, Party};
 #[cfg(test)]
 pub(crate) use sleeper::signal;
 pub(crate) use sleeper::Sleep;
-
-/// A mutex that is a static.
-macro_rules! global_lock {
-    ($(#[$_doc:meta])* pub($vis:tt) unsafe(uninit) static $name:ident: Mutex<$data:ty> = $value:expr;) => {
-        loom::lazy_static! {
-            pub($vis) static ref $name: crate::sync::Global<$data> =
-                crate::sync::Global(loom::sync::Mutex::new($value));
-        }
-    };
-}
-pub(crate) use global_lock;
-
-pub(crate) struct Global<T>(pub(crate) loom::sync::Mutex<T>);
-
-impl<T> Global<T> {
-    pub(crate) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
-        self.0.lock().unwrap()
-    }
-}

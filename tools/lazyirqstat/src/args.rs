@@ -27,8 +27,8 @@ Options:
 
 Interrupts: INTR came, LAZY% of them were done at once, in hard-IRQ context; BLOCKED left for a lock
 and DEFER by themselves; HELD did not start there, as their level was busy. RESUMED were done later,
-LENT of them by the thread that released their lock. SWITCHES are context switches. P50us, P99us and
-MAXus are microseconds from hard-IRQ entry to handler done, ever since measuring began:
+RELEASER of them by the thread that released their lock. SWITCHES are context switches. P50us, P99us
+and MAXus are microseconds from hard-IRQ entry to handler done, ever since measuring began:
     echo 1 > /sys/kernel/debug/lazyirq/latency
 Locks: TAKES, while measured; found taken BY-THREAD and BY-IRQ; HANDED over; LENT the priority of
 who waits; WAITING now; LONGESTus that an interrupt waited, while measured.

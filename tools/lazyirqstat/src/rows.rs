@@ -48,7 +48,7 @@ pub struct Interrupt {
     pub refused: u64,
     pub threaded: u64,
     pub resumed: u64,
-    pub lent: u64,
+    pub by_releaser: u64,
     pub reblocked: u64,
     pub spurious: u64,
     pub late_none: u64,
@@ -89,7 +89,7 @@ impl Row for Interrupt {
 
     fn subtract(&mut self, earlier: &Self) {
         subtract!(self - earlier: interrupts lazy blocked deferred held remembered refused threaded
-            resumed lent reblocked spurious late_none illegal stalled slept switches
+            resumed by_releaser reblocked spurious late_none illegal stalled slept switches
             met_thread met_handler met_readers);
         // Measuring may start over while the other counters go on.
         subtract!(self - earlier: latency_count);

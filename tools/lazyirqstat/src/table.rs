@@ -158,7 +158,7 @@ impl Columns for Interrupt {
         Column::count("DEFER", |r, _| Cell::Count(r.deferred)),
         Column::count("HELD", |r, _| Cell::Count(r.held)),
         Column::count("RESUMED", |r, _| Cell::Count(r.resumed)),
-        Column::count("LENT", |r, _| Cell::Count(r.lent)),
+        Column::count("RELEASER", |r, _| Cell::Count(r.by_releaser)),
         Column::count("SWITCHES", |r, _| Cell::Count(r.switches)),
         Column::optional("P50us", |r, _| measured(r, r.latency_p50_ns)),
         Column::optional("P99us", |r, _| measured(r, r.latency_p99_ns)),
@@ -373,12 +373,12 @@ mod tests {
         };
         assert_eq!(
             headings(&row, None),
-            "IRQ NAME MECH IPL CPU INTR LAZY% BLOCKED DEFER HELD RESUMED LENT SWITCHES"
+            "IRQ NAME MECH IPL CPU INTR LAZY% BLOCKED DEFER HELD RESUMED RELEASER SWITCHES"
         );
         row.latency_max_ns = 1;
         assert_eq!(
             headings(&row, Some(2.0)),
-            "IRQ NAME MECH IPL CPU INTR INTR/s LAZY% BLOCKED DEFER HELD RESUMED LENT SWITCHES \
+            "IRQ NAME MECH IPL CPU INTR INTR/s LAZY% BLOCKED DEFER HELD RESUMED RELEASER SWITCHES \
              P50us P99us MAXus"
         );
     }
@@ -403,14 +403,14 @@ a-longer-name      0     12.3M      0      0      0       0       0.0
         let mut row = interrupt(9999, "a name that is far too long for a table", most, most);
         row.mechanism = "stock".into();
         (row.ipl, row.cpu) = (10, 511);
-        (row.deferred, row.held, row.lent, row.switches) = (most, most, most, most);
+        (row.deferred, row.held, row.by_releaser, row.switches) = (most, most, most, most);
         (row.latency_p50_ns, row.latency_p99_ns, row.latency_max_ns) =
             (999_999_000, 999_999_000, 999_999_000);
         let text = Table::new(&[row], Some(10.1)).to_string();
         for line in text.lines() {
             assert_eq!(line.len(), 120, "{text}");
         }
-        assert!(text.contains(" a name t"), "{text}");
+        assert!(text.contains(" a name ~"), "{text}");
         assert!(text.contains("~ stock"), "{text}");
     }
 

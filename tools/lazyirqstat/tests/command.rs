@@ -118,10 +118,10 @@ fn totals_of_interrupts() {
     assert_eq!(
         printed("running", ""),
         "\
-IRQ NAME      MECH  IPL CPU   INTR  LAZY% BLOCKED  DEFER   HELD RESUMED   LENT SWITCHES  P50us  P99us  MAXus
- 31 eth0-rx-0 lazy    8   1 120000   99.5     500      0    100     600    450      300    1.3    9.1   84.2
- 30 edu       lazy    5   0     30   33.3      10     10      0      20     10       20      -      -      -
- 32 edu       stock   5   0     30    0.0       0      0      0      30      0       60      -      -      -
+IRQ NAME      MECH  IPL CPU   INTR  LAZY% BLOCKED  DEFER   HELD RESUMED RELEASER SWITCHES  P50us  P99us  MAXus
+ 31 eth0-rx-0 lazy    8   1 120000   99.5     500      0    100     600      450      300    1.3    9.1   84.2
+ 30 edu       lazy    5   0     30   33.3      10     10      0      20       10       20      -      -      -
+ 32 edu       stock   5   0     30    0.0       0      0      0      30        0       60      -      -      -
 "
     );
 }

@@ -2,14 +2,14 @@
 
 //! Models of boosts.
 
-use super::{cpu, Boost, Task};
+use super::{boost, cpu, Task};
 use crate::{
     ipl::Ipl,
     model,
     models::writing,
     primitive::{Cell, Relaxed},
     slot::{Ithread, Slot},
-    sync::{boost, dispatch as call_dispatcher, dispatched, signal, Lock},
+    sync::{boost as boost_owner, dispatch as call_dispatcher, dispatched, signal, Lock},
     threads::threads,
 };
 use std::ptr;
@@ -49,8 +49,8 @@ fn wait_and_give_up(lock: &Lock) {
 /// Makes the dispatcher's passes, until no other one is called for.
 fn dispatch(lock: &Lock, slot: &Slot<'_>) {
     while dispatched() {
-        boost(lock, slot, HIGHER);
-        Boost::end_pass(true);
+        boost_owner(lock, slot, HIGHER);
+        boost::end_pass(true);
     }
 }
 
@@ -67,7 +67,7 @@ fn boost_and_run() {
         threads(|t| {
             t.spawn(|| {
                 ithread.run(1);
-                Boost::has_run(0, 1);
+                boost::has_run(0, 1);
             });
             t.spawn(|| wait_and_give_up(lock));
             t.spawn(|| dispatch(lock, &slot));

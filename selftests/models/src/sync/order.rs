@@ -85,6 +85,11 @@ impl Scene {
         refused
     }
 
+    fn report(&self, number: usize) -> bool {
+        let turnstile = self.raw.turnstile.lock();
+        turnstile.report(self.waiter(number))
+    }
+
     fn changes(&self) -> u32 {
         self.raw.turnstile.lock().changes
     }
@@ -235,6 +240,23 @@ fn gives_up() {
         }
         assert!(s.has(other));
         s.release(other);
+        s.assert_free();
+    });
+}
+
+/// That somebody waits for ever is reported once, and does not hide that it waits.
+#[test]
+fn reported() {
+    model(0, || {
+        let mut s = Scene::new();
+        let first = s.write(10);
+        let [a, b] = [20, 15].map(|priority| s.write(priority));
+        assert!(s.report(a) && !s.report(a) && s.report(b));
+        s.waiter(a).waits_at(1000);
+        assert_eq!(s.waiter(a).waited(1500), 500);
+        for owner in [first, a, b] {
+            s.release(owner);
+        }
         s.assert_free();
     });
 }

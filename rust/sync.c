@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The C shim of priority inheritance: the timer, the dispatcher's thread, and the lenders' mutexes.
+ * The C shim of the locks: the timer, the dispatcher's thread, the works, and the lenders' mutexes.
  */
 #include <linux/hrtimer.h>
 #include <linux/module.h>
-#include <linux/sched/debug.h>
 #include <linux/workqueue.h>
 
 #include "bindings.h"
 
-/* These are Rust's; see watch.rs, lend.rs, stall.rs and lender.rs. */
+/* These are Rust's; see watch.rs, dispatcher.rs, stall.rs and lender.rs. */
 void lazyirq_look(void);
 void lazyirq_dispatched(void);
 void lazyirq_look_for_stalls(void);
@@ -41,7 +40,13 @@ void lazyirq_dispatch(void)
 	kthread_queue_work(dispatcher, &dispatch_work);
 }
 
-/* Not the dispatcher's, which would keep its CPU busy, above everybody else, until a stack is printed. */
+/* Waits until what the dispatcher is doing, and has been called for, is done. */
+void lazyirq_await_dispatcher(void)
+{
+	kthread_flush_worker(dispatcher);
+}
+
+/* A work of its own: printing a stack takes long, and the dispatcher runs above everybody else on its CPU. */
 static void look_for_stalls(struct work_struct *work)
 {
 	lazyirq_look_for_stalls();
@@ -52,12 +57,6 @@ static DECLARE_DELAYED_WORK(stall_work, look_for_stalls);
 void lazyirq_stalls_in(unsigned int ms)
 {
 	queue_delayed_work(system_dfl_wq, &stall_work, msecs_to_jiffies(ms));
-}
-
-/* Prints its state and its stack to the kernel's log. */
-void lazyirq_show_task(struct task_struct *task)
-{
-	sched_show_task(task);
 }
 
 static void make_lender(struct work_struct *work)
@@ -146,6 +145,12 @@ void lazyirq_loan_owe(struct rt_mutex *mutex, struct task_struct *task)
 
 void lazyirq_loan_wait(struct rt_mutex *mutex)
 {
+	/*
+	 * While the owner runs on another CPU, rt_mutex_lock() would spin, at the priority that is lent. It does
+	 * not if the task is to be preempted. (An interrupt that comes just now does that, and clears the flag;
+	 * then this lender spins.)
+	 */
+	set_tsk_need_resched(current);
 	rt_mutex_lock(mutex);
 	rt_mutex_unlock(mutex);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! No thread is lent anything in models.
+//! Calls for the dispatcher are noted, and boosts are made by a function.
 
 use crate::{
     continuation::Phase,
@@ -18,19 +18,13 @@ pub(crate) fn dispatch() {
     DISPATCHED.swap(true, AcqRel);
 }
 
+/// In models no ithread ends.
+pub(crate) fn await_dispatcher() {}
+
 /// Was the dispatcher called since this was last asked?
 #[cfg(test)]
 pub(crate) fn dispatched() -> bool {
     DISPATCHED.swap(false, AcqRel)
-}
-
-#[derive(Clone, Copy)]
-pub(super) enum Loan {}
-
-impl Loan {
-    pub(super) fn repay(self) {
-        match self {}
-    }
 }
 
 /// The dispatcher has seen that the handler owns the lock, and that the lock has a waiter.
