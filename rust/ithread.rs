@@ -31,7 +31,7 @@ use boost::Boosted;
 pub(crate) use boost::{end_pass, Boost};
 pub(crate) use threads::{each, reset, Ithread, Users};
 pub(crate) use unfinished::{
-    add_unfinished, counted_on, finished_for, forget_all_moved, is_alone, InterruptsOff,
+    add_unfinished, finished_for, forget_all_moved, is_alone, resume_in_releaser, InterruptsOff,
 };
 use unfinished::{forget_moved, Unfinished};
 

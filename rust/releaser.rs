@@ -122,8 +122,8 @@ impl Batch {
                 continue;
             }
             number += 1;
-            // SAFETY: This is a thread on that CPU, and not preempted. What was in the batch is this thread's.
-            unsafe { ithread::counted_on(self.cpu, head, || head.resume(self)) };
+            // SAFETY: This is the releaser, and it was in the batch.
+            unsafe { ithread::resume_in_releaser(head, self) };
         }
     }
 

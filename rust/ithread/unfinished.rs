@@ -13,6 +13,7 @@ use crate::{
     ipl::Ipl,
     percpu,
     primitive::{Acquire, Relaxed, Release},
+    releaser::Batch,
     slot::Head,
 };
 use kernel::{cpu::CpuId, types::NotThreadSafe};
@@ -124,23 +125,22 @@ pub(crate) unsafe fn is_alone(id: u32, ipl: usize) -> bool {
     percpu::level() == ipl as i32 && count == 1
 }
 
-/// A thread that is not an ithread runs a continuation: meanwhile it counts on the thread's CPU. It may be gone
-/// after `run`.
+/// A releaser resumes a continuation: meanwhile it counts on the releaser's CPU. It may be gone afterwards.
 ///
 /// # Safety
 ///
-/// The caller is a thread that stays on the CPU `id`, and owns the continuation.
+/// To be called by the batch's releaser, with what was in the batch.
 #[inline(always)]
-pub(crate) unsafe fn counted_on(id: u32, head: &Head, run: impl FnOnce()) {
-    let (home, ipl) = (head.home(), head.ipl());
+pub(crate) unsafe fn resume_in_releaser(head: &Head, batch: &Batch) {
+    let (id, home, ipl) = (batch.cpu(), head.home(), head.ipl());
     if home != id {
-        // SAFETY: By the requirement.
+        // SAFETY: The releaser is a thread that stays on that CPU.
         unsafe {
             let _off = InterruptsOff::new();
             add_unfinished(id, ipl);
         }
     }
-    run();
+    head.resume(batch);
     if home != id {
         // SAFETY: As above.
         unsafe {

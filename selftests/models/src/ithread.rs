@@ -11,6 +11,7 @@ mod models;
 
 use crate::{
     primitive::{AtomicPtr, Cell},
+    releaser::Batch,
     slot::Head,
 };
 pub(crate) use boost::Boost;
@@ -21,8 +22,8 @@ pub(crate) fn enqueue(head: &Head, _home: u32) {
     head.enqueue();
 }
 
-pub(crate) unsafe fn counted_on(_cpu: u32, _head: &Head, run: impl FnOnce()) {
-    run();
+pub(crate) unsafe fn resume_in_releaser(head: &Head, batch: &Batch) {
+    head.resume(batch);
 }
 
 pub(crate) unsafe fn is_alone(_cpu: u32, _ipl: usize) -> bool {
