@@ -144,8 +144,8 @@ check "edge: a hundred answers of None do no harm" early_edge
 check "level: a hundred answers of None do no harm" early_level
 for kind in edge level; do
 	n=$([ $kind = edge ] && echo 0 || echo 4)
-	check "$kind: None from a handler that was blocked is counted" late $n foreign-locked
-	check "$kind: None from a handler that has deferred is counted" late $n foreign-deferred
+	check "$kind: None from a handler that was blocked is counted, and reported once" late $n foreign-locked
+	check "$kind: None from a handler that has deferred is counted, and reported once" late $n foreign-deferred
 	check "$kind: a blocked handler that has not acknowledged is left alone" mute $n
 done
 check "level: a handler that does not acknowledge for 500 interrupts recovers" mute_for_long mute

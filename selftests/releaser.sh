@@ -180,7 +180,7 @@ done
 # I waits for H, which waits for A, as above; and for both handlers somebody waits who unbinds their device. To be told,
 # the first one needs the releaser's thread, which must not go on to the second handler before that.
 awaited() {
-	local driver=/sys/bus/pci/drivers/lazyirq_locks devices device unbinders=()
+	local driver=/sys/bus/pci/drivers/lazyirq_locks devices device unbinder unbinders=()
 	echo releaser >$parameters/resume && echo 6 >"$ipl" && fresh || return 1
 	devices=("$driver"/0000:*)
 	thread -c 0 -f 95 A x1 h && trace_has Ah && handler 0 H x0 x1 && stat_becomes blocked 1 || return 1
@@ -189,11 +189,11 @@ awaited() {
 		echo "$device" >"$driver/unbind" &
 		unbinders+=($!)
 	done
-	for device in "${unbinders[@]}"; do within synchronizes "$device" || return 1; done
+	for unbinder in "${unbinders[@]}"; do within synchronizes "$unbinder" || return 1; done
 	go A && ended A || return 1
-	for device in "${unbinders[@]}"; do
-		over() { ! kill -0 "$device" 2>/dev/null; }
-		within over && wait "$device" || { ktap_print_msg "an unbinder hangs"; return 1; }
+	over() { ! kill -0 "$1" 2>/dev/null; }
+	for unbinder in "${unbinders[@]}"; do
+		within over "$unbinder" && wait "$unbinder" || { ktap_print_msg "an unbinder hangs"; return 1; }
 	done
 	trace_is_all "Ax1 Ah Hx0 A. Hx1' H.' Ix0' I.'"
 }
