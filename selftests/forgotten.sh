@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # What a driver's safe code may forget, with mem::forget(): the guard of a lock that outlives its handler, its wait for
-# a lock, and its registration, so that the vectors are freed first. Something is lost then, but nothing is used
-# after it is freed: neither is a static lock that was waited for, once its module is gone.
+# a lock, its counters, and its registration, so that the vectors are freed first. Something is lost then, but nothing
+# is used after it is freed: neither is a static lock that was waited for, once its module is gone.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/driver.sh"
 . "$(dirname "$0")/locks.sh"
@@ -10,7 +10,7 @@
 ktap_print_header
 # A wait or a registration that is forgotten leaks, which a pass with kmemleak would find.
 leaks=$([ -e /sys/kernel/debug/kmemleak ] || echo yes)
-ktap_set_plan $((9 ${leaks:+ + 9}))
+ktap_set_plan $((9 ${leaks:+ + 10}))
 if [ -n "$leaks" ]; then
 	expect_log 'its vector was freed before it was unregistered'
 	expect_log "its handler is still in a lock's queue; its memory is not freed"
@@ -95,5 +95,11 @@ others_work() (
 check "forgotten registrations: the driver that has got their numbers works" others_work
 told() { [ "$(messages | grep -c 'its vector was freed before it was unregistered')" = 2 ]; }
 check "forgotten registrations: the log has both" told
+# Their names went with the driver's module.
+no_meters() {
+	local files=($debugfs/*-lazyirq_test-stock*/stats)
+	[ ${#files[@]} = 2 ] && [ -z "$(cat "${files[@]}" $debugfs/interrupts)" ]
+}
+check "forgotten registrations: nor does debugfs show the forgotten counters" no_meters
 check "forgotten registrations: the core unloads" rmmod lazyirq
 ktap_finished

@@ -519,6 +519,8 @@ impl pci::Driver for Test {
         let mut registration = Some(registration);
         if module_parameters::forget.value() != 0 {
             core::mem::forget(registration.take());
+            let meter = lazyirq::StockMeter::new(&vectors.index(0)?.into(), c"lazyirq_test")?;
+            core::mem::forget(meter);
         }
         Ok(Data {
             _run: run,
@@ -551,7 +553,7 @@ kernel::module_pci_driver! {
         },
         forget: u8 {
             default: 0,
-            description: "1: forget each registration, so that its vectors go first",
+            description: "1: forget each registration, so that its vectors go first, and a StockMeter",
         },
     },
 }
