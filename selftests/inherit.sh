@@ -56,21 +56,24 @@ done
 
 check "the driver loads" start_here
 
-# As long as the owner runs, a lender has nothing to do but wait, and must not spin.
+# lend_on CPUS: the dispatcher and the lenders run there.
+lend_on() {
+	local thread
+	for thread in $(pgrep '^lazyirq_lend'); do taskset -pc "$1" "$thread" >/dev/null || return 1; done
+}
+# As long as the owner runs, a lender on another CPU has nothing to do but wait, and must not spin.
 lenders_time() {
 	local lender ns
 	time=0
 	for lender in $lenders; do read -r ns _ <"/proc/$lender/schedstat" && time=$((time + ns / 1000000)); done
 }
 sleeps() {
-	reset
-	thread -c 0 A x0 b && trace_has Ab && handler 1 H x0 && fifo_becomes A 57 || return 1
 	local lenders before
 	lenders=$(pgrep '^lazyirq_lend/')
-	lenders_time && before=$time
-	! read -rt 1 -u $nothing
-	lenders_time
-	go A && ended A && trace_has "H.'" && [ $((time - before)) -lt 300 ] && return
+	reset
+	lend_on 1 && thread -c 0 A x0 b && trace_has Ab && lenders_time && before=$time || return 1
+	handler 1 H x0 && fifo_becomes A 57 && ! read -rt 1 -u $nothing && lenders_time
+	go A && ended A && trace_has "H.'" && lend_on 0-1 && [ $((time - before)) -lt 300 ] && return
 	ktap_print_msg "the lenders have run for $((time - before)) ms of a second"
 	return 1
 }
@@ -144,15 +147,12 @@ check "a reader in a chain joins others ahead of a writer below the chain's end"
 
 # The dispatcher and the lenders must run ahead of those they serve.
 highest() {
-	local lender
 	reset
-	for lender in $(pgrep '^lazyirq_lend'); do taskset -pc 0 "$lender" >/dev/null || return 1; done
-	thread -c 0 A x0 h && trace_has Ah && hog 70 || return 1
+	lend_on 0 && thread -c 0 A x0 h && trace_has Ah && hog 70 || return 1
 	thread -c 1 -f 90 B x0 && fifo_becomes A 90 && go A && ended B
 	unhog && ended A
 	local result=$?
-	for lender in $(pgrep '^lazyirq_lend'); do taskset -pc 0-1 "$lender" >/dev/null; done
-	return $result
+	lend_on 0-1 && return $result
 }
 check "for threads above all ithreads, too" highest
 
@@ -199,16 +199,13 @@ still_owner() {
 check "as long as it has the lock, however often it defers" still_owner
 # The owner is in the lazy path when the dispatcher comes, and only then goes on in its ithread.
 in_motion() {
-	pin 0 0 && reset && mark_looks || return 1
-	taskset -pc 1 "$dispatcher" >/dev/null
-	hog 55 || return 1
+	pin 0 0 && reset && mark_looks && lend_on 1 && hog 55 || return 1
 	printf %s 'G x0 b d' >$locks_debugfs/raise0
 	trace_has Gb && count_looks && looks_before=$looks &&
 		handler 1 H x0 && within looked && go G && trace_has "G.'" "H.'"
 	unhog && pin 0 1
 	local result=$?
-	taskset -pc 0-1 "$dispatcher" >/dev/null
-	return $result
+	lend_on 0-1 && return $result
 }
 check "also if it was in the lazy path at first" in_motion
 ithread_is_back() { fifo_of "$(pgrep -x lazyirq3/0)" && [ "$fifo" = 53 ]; }
