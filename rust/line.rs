@@ -85,7 +85,7 @@ impl Line {
             return Err(EOPNOTSUPP);
         }
         this.ithreads.change(options.ipl, || true)?;
-        // SAFETY: The slot lives until this type's drop, which removes it; and so does a failure.
+        // SAFETY: The slot lives until this type's drop, which removes it; a failed request removes it, too.
         unsafe { registered::add(this) };
         // SAFETY: The entry is for slots of this type, the cookie is one, and it exists until `free_irq`, in
         // this type's drop.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# For the test scripts that are not run in a guest, and so lack the kernel's helpers: results in KTAP.
+# For the test scripts that lack the kernel's helpers, on the host or in a machine with busybox alone: results in KTAP.
 # Sourced first; a script ends with "exit $bad".
 
 number=0 bad=0

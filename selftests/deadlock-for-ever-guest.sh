@@ -2,14 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # usage (busybox, in the guest): deadlock-for-ever-guest.sh
 # See deadlock-for-ever.sh. Two threads wait for each other by calls that cannot fail.
+. /checks.sh
 dir=/sys/kernel/debug/lazyirq_locks
-number=0 bad=0
-check() {
-	local what=$1
-	shift
-	number=$((number + 1))
-	if "$@"; then echo "ok $number $what"; else echo "not ok $number $what"; bad=1; fi
-}
 
 # within COMMAND...: it becomes true within twenty seconds.
 within() {
@@ -45,8 +39,7 @@ comes_again() {
 
 quiet() { ! grep -q 'look \[lazyirq\]' /proc/timer_list; }
 
-echo "TAP version 13"
-echo "1..4"
+plan 4
 insmod /ko/lazyirq.ko && insmod /ko/lazyirq_locks.ko || exit 1
 check "it is reported" deadlock
 check "the dispatcher comes again" comes_again

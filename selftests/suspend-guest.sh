@@ -2,15 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # usage (busybox, in the guest): suspend-guest.sh
 # See suspend.sh. The kernel suspends except for the last step, waits, and resumes.
+. /checks.sh
 dir=/sys/kernel/debug/lazyirq_test
 hold_ms=4000
-number=0 bad=0
-check() {
-	local what=$1
-	shift
-	number=$((number + 1))
-	if "$@"; then echo "ok $number $what"; else echo "not ok $number $what"; bad=1; fi
-}
 
 # becomes DEVICE TRACE, within twenty seconds.
 becomes() {
@@ -58,8 +52,7 @@ case $(uname -m) in
 aarch64) plan=10 ways=platform-freeze ;;
 *) plan=18 ways='platform-freeze platform-mem core-mem' ;;
 esac
-echo "TAP version 13"
-echo "1..$plan"
+plan $plan
 echo 0 >/sys/module/suspend/parameters/pm_test_delay
 insmod /ko/lazyirq.ko stall_ms=60000 || exit 1
 for intx in 0 1; do

@@ -14,44 +14,6 @@ pub type SpinLockIrq<T> = Lock<T, SpinLockIrqBackend>;
 
 pub struct SpinLockIrqBackend;
 
-/// As `spin_lock_irqsave()`. On PREEMPT_RT that is a lock that sleeps, and interrupts stay on.
-///
-/// # Safety
-///
-/// The lock is initialised.
-#[inline]
-unsafe fn lock_irqsave(lock: *mut bindings::spinlock_t) -> c_ulong {
-    #[cfg(not(CONFIG_PREEMPT_RT))]
-    // SAFETY: By the requirement; without PREEMPT_RT a spinlock begins with a raw one.
-    return unsafe { bindings::_raw_spin_lock_irqsave(lock.cast()) };
-    #[cfg(CONFIG_PREEMPT_RT)]
-    {
-        // SAFETY: By the requirement.
-        unsafe { SpinLockBackend::lock(lock) };
-        0
-    }
-}
-
-/// Undoes that.
-///
-/// # Safety
-///
-/// The caller has locked it, and `flags` is what that returned.
-#[inline]
-unsafe fn unlock_irqrestore(lock: *mut bindings::spinlock_t, flags: c_ulong) {
-    #[cfg(not(CONFIG_PREEMPT_RT))]
-    // SAFETY: By the requirement; without PREEMPT_RT a spinlock begins with a raw one.
-    unsafe {
-        bindings::_raw_spin_unlock_irqrestore(lock.cast(), flags)
-    };
-    #[cfg(CONFIG_PREEMPT_RT)]
-    {
-        let _ = flags;
-        // SAFETY: By the requirement.
-        unsafe { SpinLockBackend::unlock(lock, &()) };
-    }
-}
-
 // SAFETY: It is the kernel's spinlock, and no other context gets it while it is held.
 unsafe impl Backend for SpinLockIrqBackend {
     type State = bindings::spinlock_t;
@@ -68,8 +30,18 @@ unsafe impl Backend for SpinLockIrqBackend {
 
     #[inline]
     unsafe fn lock(lock: *mut Self::State) -> c_ulong {
+        // As `spin_lock_irqsave()`: on PREEMPT_RT that is a lock that sleeps, and interrupts stay on.
+        #[cfg(CONFIG_PREEMPT_RT)]
         // SAFETY: By the requirement.
-        unsafe { lock_irqsave(lock) }
+        unsafe {
+            SpinLockBackend::lock(lock);
+            0
+        }
+        #[cfg(not(CONFIG_PREEMPT_RT))]
+        // SAFETY: By the requirement; without PREEMPT_RT a spinlock begins with a raw one.
+        unsafe {
+            bindings::_raw_spin_lock_irqsave(lock.cast())
+        }
     }
 
     unsafe fn try_lock(_: *mut Self::State) -> Option<c_ulong> {
@@ -77,9 +49,18 @@ unsafe impl Backend for SpinLockIrqBackend {
     }
 
     #[inline]
+    #[cfg_attr(CONFIG_PREEMPT_RT, allow(unused_variables))]
     unsafe fn unlock(lock: *mut Self::State, flags: &c_ulong) {
+        #[cfg(CONFIG_PREEMPT_RT)]
         // SAFETY: By the requirement.
-        unsafe { unlock_irqrestore(lock, *flags) }
+        unsafe {
+            SpinLockBackend::unlock(lock, &())
+        }
+        #[cfg(not(CONFIG_PREEMPT_RT))]
+        // SAFETY: By the requirement; the flags are what locking it returned.
+        unsafe {
+            bindings::_raw_spin_unlock_irqrestore(lock.cast(), *flags)
+        }
     }
 
     unsafe fn assert_is_held(lock: *mut Self::State) {
