@@ -43,23 +43,6 @@ impl core::ops::Deref for Entry {
     }
 }
 
-struct List {
-    root: Option<Dir>,
-    /// The rows, with a number that tells directories of the same name apart.
-    rows: KVec<(Entry, u32)>,
-}
-
-impl List {
-    fn has(&self, row: &Entry) -> bool {
-        self.rows.iter().any(|(other, _)| ptr::eq(other.0, row.0))
-    }
-}
-
-global_lock! {
-    // SAFETY: Initialised in `init`, before all else.
-    unsafe(uninit) static LIST: Mutex<List> = List { root: None, rows: KVec::new() };
-}
-
 /// A lazy interrupt's handler.
 ///
 /// # Invariants
@@ -72,13 +55,50 @@ unsafe impl Send for Handler {}
 // SAFETY: As above.
 unsafe impl Sync for Handler {}
 
-/// An interrupt's place in debugfs. Once this is dropped, the place is gone and nobody reads it.
-pub(crate) struct Listed {
+/// A listed interrupt's place in debugfs.
+///
+/// It must not be dropped while the list is locked: a file goes away only when nobody reads it, and a reader may
+/// wait for that lock.
+struct Place {
     row: Entry,
+    /// Tells directories of the same name apart.
+    number: u32,
     _stats: Pin<KBox<File<Entry>>>,
     _ipl: Option<Pin<KBox<File<Handler>>>>,
     _dir: Dir,
 }
+
+struct List {
+    root: Option<Dir>,
+    places: KVec<Place>,
+}
+
+impl List {
+    fn has(&self, row: &Entry) -> bool {
+        self.rows().any(|other| ptr::eq(other.0, row.0))
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &Entry> {
+        self.places.iter().map(|place| &place.row)
+    }
+}
+
+global_lock! {
+    // SAFETY: Initialised in `init`, before all else.
+    unsafe(uninit) static LIST: Mutex<List> = List { root: None, places: KVec::new() };
+}
+
+/// Takes one of the places that `goes` is true for out of the list.
+fn take(goes: impl Fn(&Entry) -> bool) -> Option<Place> {
+    let mut list = LIST.lock();
+    let index = list.rows().position(goes)?;
+    list.places.remove(index).ok()
+}
+
+/// That an interrupt is shown in debugfs. Once this is dropped, its place is gone and nobody reads it.
+///
+/// The place itself is the list's, so that it goes with the driver's module if this is forgotten.
+pub(crate) struct Listed(Entry);
 
 impl Listed {
     /// Thread, may sleep.
@@ -90,18 +110,17 @@ impl Listed {
     pub(crate) unsafe fn new(stats: &Stats, head: Option<&Head>) -> Result<Self> {
         // INVARIANT: By the requirement. The same holds for `Handler` below.
         let row = Entry(stats);
-        // Declared before the list is locked, so that they are dropped after it is unlocked if this fails: a
-        // file goes away only when nobody reads it, and a reader may wait for that lock.
+        // Declared before the list is locked, so that they are dropped after it is unlocked if this fails.
         let (dir, stats, ipl);
         let mut list = LIST.lock();
         let same = |other: &Entry| {
             other.irq == row.irq && other.name == row.name && other.mechanism == row.mechanism
         };
         let number = list
-            .rows
+            .places
             .iter()
-            .filter(|(other, _)| same(other))
-            .map(|(_, n)| n + 1)
+            .filter(|other| same(&other.row))
+            .map(|other| other.number + 1)
             .max()
             .unwrap_or(0);
         let mechanism = row.mechanism.name();
@@ -114,6 +133,7 @@ impl Listed {
         if observe::measuring() {
             row.timer.prepare()?;
         }
+        list.places.reserve(1, GFP_KERNEL)?;
         let root = list.root.as_ref().ok_or(ENODEV)?;
         dir = root.subdir(&name);
         let file = dir.read_write_callback_file(c"stats", row, &show_one, &reset_one);
@@ -125,32 +145,30 @@ impl Listed {
                 Some(KBox::pin_init(file, GFP_KERNEL)?)
             }
         };
-        list.rows.push((row, number), GFP_KERNEL)?;
-        Ok(Self {
+        let place = Place {
             row,
+            number,
             _stats: stats,
             _ipl: ipl,
             _dir: dir,
-        })
+        };
+        // There is room for it: it is not dropped here.
+        list.places.push(place, GFP_KERNEL)?;
+        Ok(Self(row))
     }
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        LIST.lock()
-            .rows
-            .retain(|(row, _)| !ptr::eq(row.0, self.row.0));
+        take(|row| ptr::eq(row.0, self.0 .0));
     }
 }
 
 /// A module is going away, and the names of its locks with it; and those of interrupts, if it has forgotten
 /// their statistics (`mem::forget` is safe): these are not shown any more. Thread, may sleep.
 pub(crate) fn forget_names(goes: impl Fn(*const c_char) -> bool) {
-    let mut list = LIST.lock();
-    list.rows.retain(|(row, _)| !goes(row.name.as_char_ptr()));
-    list.rows
-        .iter()
-        .for_each(|(row, _)| row.forget_names(&goes));
+    while take(|row| goes(row.name.as_char_ptr())).is_some() {}
+    LIST.lock().rows().for_each(|row| row.forget_names(&goes));
 }
 
 /// Must be called first, once, from the module's init: modules may go away from then on.
@@ -202,10 +220,12 @@ impl Files {
 
 impl Drop for Files {
     fn drop(&mut self) {
-        // Nothing is registered any more; the directory goes with the last of its files.
+        // Nothing is registered any more, but something may have been forgotten. The directory goes with the
+        // last of its files.
+        while take(|_| true).is_some() {}
         let mut list = LIST.lock();
         list.root = None;
-        list.rows = KVec::new();
+        list.places = KVec::new();
     }
 }
 
@@ -261,19 +281,20 @@ fn set_ipl(handler: &Handler, reader: &mut UserSliceReader) -> Result {
 
 fn reset_interrupts(_: &(), reader: &mut UserSliceReader) -> Result {
     wants_reset(reader)?;
-    LIST.lock().rows.iter().for_each(|(row, _)| row.reset());
+    LIST.lock().rows().for_each(|row| row.reset());
     Ok(())
 }
 
 fn show_interrupts(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let (list, mut table) = (LIST.lock(), Table::new(f));
-    list.rows.iter().try_for_each(|(row, _)| table.row(&**row))
+    let mut rows = list.rows();
+    rows.try_for_each(|row| table.row(&**row))
 }
 
 fn show_interrupts_json(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let list = LIST.lock();
-    let mut rows = list.rows.iter();
-    rows.try_for_each(|(row, _)| table::object(f, &**row))
+    let mut rows = list.rows();
+    rows.try_for_each(|row| table::object(f, &**row))
 }
 
 fn reset_locks(_: &(), reader: &mut UserSliceReader) -> Result {
@@ -311,9 +332,8 @@ fn show_ithreads_json(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
 fn each_pair(mut show: impl FnMut(Compared<'_>) -> fmt::Result) -> Result<bool, fmt::Error> {
     let list = LIST.lock();
     let mut any = false;
-    for (lazy, _) in &list.rows {
-        let mut others = list.rows.iter();
-        if let Some((stock, _)) = others.find(|(other, _)| Compared::are_twins(lazy, other)) {
+    for lazy in list.rows() {
+        if let Some(stock) = list.rows().find(|other| Compared::are_twins(lazy, other)) {
             show(Compared { lazy, stock })?;
             any = true;
         }
@@ -344,7 +364,7 @@ fn show_compare_json(_: &(), f: &mut fmt::Formatter<'_>) -> fmt::Result {
 
 /// Calls `show` for each kind of interrupt for which times were measured, and for the waits.
 fn each_histogram(mut show: impl FnMut(&Took<'_>, &Seen) -> fmt::Result) -> fmt::Result {
-    for (row, _) in &LIST.lock().rows {
+    for row in LIST.lock().rows() {
         let Some(times) = row.timer.times() else {
             continue;
         };
@@ -416,8 +436,7 @@ fn set_latency(_: &(), reader: &mut UserSliceReader) -> Result {
     };
     let list = LIST.lock();
     if on && !observe::measuring() {
-        let mut rows = list.rows.iter();
-        rows.try_for_each(|(row, _)| row.timer.prepare())?;
+        list.rows().try_for_each(|row| row.timer.prepare())?;
     }
     observe::measure(on);
     Ok(())
