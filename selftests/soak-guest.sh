@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # usage (busybox, in the guest): soak-guest.sh SEED SECONDS
 # Everything at once, for that long: threads and handlers that take locks at random, CPUs that come
-# and go, interrupts that move, change their IPL, are unbound and bound, readers of all files. Then
-# every interrupt must be accounted for. All choices are drawn from the seed.
+# and go, interrupts that move, change their IPL, are unbound and bound, handlers that are resumed now by releasers
+# and now by ithreads, readers of all files. Then every interrupt must be accounted for. All choices are drawn from the seed.
 seed=$1 seconds=$2
 debugfs=/sys/kernel/debug
 sim=$debugfs/lazyirq_sim soak=$debugfs/lazyirq_soak
@@ -97,9 +97,21 @@ rebind() {
 	done
 }
 
-# Files that are just going away cannot be read.
+policy() {
+	begin 5
+	while [ -e $going ]; do
+		for resume in releaser ithread; do
+			echo $resume >/sys/module/lazyirq/parameters/resume || fail "resume cannot be $resume"
+			pause 40
+		done
+	done
+}
+
+# An interrupt's files that are just going away cannot be read.
 readers() {
 	while [ -e $going ]; do
+		cat $debugfs/lazyirq/interrupts $debugfs/lazyirq/locks $debugfs/lazyirq/ithreads >/dev/null ||
+			fail "a table cannot be read"
 		for file in $(find $debugfs/lazyirq $soak $sim/line* -type f); do
 			cat "$file" >/dev/null 2>&1
 		done
@@ -110,7 +122,7 @@ readers() {
 disturb() {
 	: >$going
 	others=
-	for other in affinity ipl rebind readers; do $other & others="$others $!"; done
+	for other in affinity ipl rebind policy readers; do $other & others="$others $!"; done
 	[ "$cpus" = 1 ] || { hotplug & others="$others $!"; }
 	workers=
 	for worker in "10" "11" "12" "13 fifo"; do
@@ -165,10 +177,12 @@ accounts() {
 						sim[file, "raised"] " raised, " came " came, " sim[file, "coalesced"] " coalesced")
 				total["raised"] += raised; total["came"] += came; total["lazy"] += lazy
 				total["resumed"] += resumed; total["blocked"] += sum[irq, "blocked"]
+				total["resumed by releasers"] += sum[irq, "by_releaser"]
 			}
 			for (name in total) if (total[name] == 0) { print "nothing was " name; bad = 1 }
 			if (!bad) print "raised " total["raised"] " came " total["came"] " lazy " total["lazy"] \
-				" resumed " total["resumed"] ", of these blocked at first " total["blocked"]
+				" resumed " total["resumed"] ", of these blocked at first " total["blocked"] \
+				", resumed by releasers " total["resumed by releasers"]
 			exit bad
 		}' $soak/accounts $debugfs/lazyirq/interrupts $sim/line[0-7]
 }
