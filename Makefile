@@ -54,7 +54,9 @@ rust-analyzer: modules
 
 clean:
 	@rm -rf build rust-project.json tools/lazyirqstat/target
-	@if [ -e '$(KDIR)/Makefile' ]; then $(MAKE) -C '$(KDIR)' M='$(CURDIR)' clean; fi
+	@if [ -e '$(KDIR)/Makefile' ]; then $(MAKE) -C '$(KDIR)' M='$(CURDIR)' clean; \
+	elif [ -e modules.order ]; then \
+		echo 'give the KDIR=... for which this was built: there is no kernel tree in $(KDIR)' >&2; exit 1; fi
 
 setup:
 	@scripts/setup

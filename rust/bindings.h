@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the kernel crate lacks. Read by bindgen (functions and variables named lazyirq_*), compiled in
- * helpers.c and its neighbours: they hold parameters, timers, works and tracepoints. The mechanism is in Rust.
+ * What the kernel crate lacks. Read by bindgen (Kbuild has the list of what it takes); what is declared here is in
+ * helpers.c and its neighbours: parameters, timers, works and tracepoints. The mechanism is in Rust.
  */
 #ifndef LAZYIRQ_BINDINGS_H
 #define LAZYIRQ_BINDINGS_H

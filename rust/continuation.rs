@@ -32,7 +32,7 @@
 //! | 5 | Parked → Queued | the releaser of the lock, which queues the continuation or resumes it |
 //! | 6 | Queued → Running | the context that resumes it: the ithread, or the releaser of the lock |
 //! | 7 | Running → Armed | as 1, in the context of 6 |
-//! | 8 | Running → Idle | the same context, with no event remembered and the line unmasked |
+//! | 8 | Running → Idle | the same context, with no event remembered and the line unmasked (or the handler stopped) |
 //! | 9 | Idle → Queued | the hard-IRQ entry, for an interrupt that is held |
 //! | 10 | Running → Queued | the same context, for an event that came meanwhile |
 //! | 11 | Running → Notified | as 3, for a wait left over from an earlier poll; and `defer()`, also from Idle, in the first poll |

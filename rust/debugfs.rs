@@ -88,11 +88,22 @@ global_lock! {
     unsafe(uninit) static LIST: Mutex<List> = List { root: None, places: KVec::new() };
 }
 
-/// Takes one of the places that `goes` is true for out of the list.
-fn take(goes: impl Fn(&Entry) -> bool) -> Option<Place> {
-    let mut list = LIST.lock();
-    let index = list.rows().position(goes)?;
-    list.places.remove(index).ok()
+global_lock! {
+    /// Held while places are made or removed, files included, so that a new one finds its name free. No reader
+    /// waits for it.
+    // SAFETY: As above.
+    unsafe(uninit) static CHANGE: Mutex<()> = ();
+}
+
+/// Removes the places that `goes` is true for.
+fn remove(goes: impl Fn(&Entry) -> bool) {
+    let take = || {
+        let mut list = LIST.lock();
+        let index = list.rows().position(&goes)?;
+        list.places.remove(index).ok()
+    };
+    let _change = CHANGE.lock();
+    while take().is_some() {}
 }
 
 /// That an interrupt is shown in debugfs. Once this is dropped, its place is gone and nobody reads it.
@@ -110,6 +121,7 @@ impl Listed {
     pub(crate) unsafe fn new(stats: &Stats, head: Option<&Head>) -> Result<Self> {
         // INVARIANT: By the requirement. The same holds for `Handler` below.
         let row = Entry(stats);
+        let _change = CHANGE.lock();
         // Declared before the list is locked, so that they are dropped after it is unlocked if this fails.
         let (dir, stats, ipl);
         let mut list = LIST.lock();
@@ -160,21 +172,24 @@ impl Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        take(|row| ptr::eq(row.0, self.0 .0));
+        remove(|row| ptr::eq(row.0, self.0 .0));
     }
 }
 
 /// A module is going away, and the names of its locks with it; and those of interrupts, if it has forgotten
 /// their statistics (`mem::forget` is safe): these are not shown any more. Thread, may sleep.
 pub(crate) fn forget_names(goes: impl Fn(*const c_char) -> bool) {
-    while take(|row| goes(row.name.as_char_ptr())).is_some() {}
+    remove(|row| goes(row.name.as_char_ptr()));
     LIST.lock().rows().for_each(|row| row.forget_names(&goes));
 }
 
 /// Must be called first, once, from the module's init: modules may go away from then on.
 pub(crate) fn init() {
     // SAFETY: By the requirement.
-    unsafe { LIST.init() };
+    unsafe {
+        LIST.init();
+        CHANGE.init();
+    }
 }
 
 /// The files that exist for as long as the module does.
@@ -222,7 +237,7 @@ impl Drop for Files {
     fn drop(&mut self) {
         // Nothing is registered any more, but something may have been forgotten. The directory goes with the
         // last of its files.
-        while take(|_| true).is_some() {}
+        remove(|_| true);
         let mut list = LIST.lock();
         list.root = None;
         list.places = KVec::new();

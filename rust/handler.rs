@@ -12,7 +12,7 @@ use core::{
 use kernel::{
     device::{Bound, Device},
     irq::IrqReturn,
-    sync::Completion,
+    sync::{Arc, Completion},
     time::{Instant, Monotonic},
 };
 
@@ -21,10 +21,10 @@ use kernel::{
 /// # Context
 ///
 /// [`handle`](Handler::handle) nearly always starts in hard-IRQ context, with interrupts off, on top of whatever
-/// was interrupted. It runs in a thread, with interrupts on, after an `.await` that had to wait; or from its
-/// start, if the interrupt was held (a handler of its IPL or above was unfinished on the CPU) or came while the
-/// handler itself was unfinished. That is the thread that has released the lock, which is not preempted meanwhile,
-/// or an interrupt thread. So all of it must be fit for hard-IRQ context: no sleeping call, no sleeping
+/// was interrupted. It starts in a thread, with interrupts on, if the interrupt was held (a handler of its IPL or
+/// above was unfinished on the CPU) or came while the handler itself was unfinished. After an `.await` that had to
+/// wait it goes on in a thread, too: in the one that has released the lock, which is not preempted meanwhile, or in
+/// an interrupt thread. So all of it must be fit for hard-IRQ context: no sleeping call, no sleeping
 /// allocation. And it must not rely on interrupts being off: a spinlock that it shares with hard-IRQ code has to
 /// be taken with interrupts turned off, in the handler too.
 ///
@@ -58,9 +58,16 @@ pub trait Handler: Send + Sync + 'static {
     /// Handles one interrupt. Written as `async fn`.
     ///
     /// It returns [`IrqReturn::None`] if the device did not interrupt. If it has blocked by then, the kernel
-    /// was told "handled" already; instead, it is told "not handled" for a later interrupt of the line that
-    /// blocks.
+    /// was told "handled" already: it is told "not handled" in answer to the next interrupt that leaves the lazy
+    /// path.
     fn handle(&self, irq: Interrupt<'_>) -> impl Future<Output = IrqReturn> + Send;
+}
+
+/// A handler that threads share with the interrupt.
+impl<H: Handler> Handler for Arc<H> {
+    fn handle(&self, irq: Interrupt<'_>) -> impl Future<Output = IrqReturn> + Send {
+        H::handle(self, irq)
+    }
 }
 
 /// The interrupt that is being handled: proof that its bearer is a handler. Everything that a handler may
@@ -111,6 +118,10 @@ impl<'a> Interrupt<'a> {
     /// managed resources are released, except those that were made after the registration: what a handler
     /// reaches through [`Devres`](kernel::devres::Devres) must have been made before.
     ///
+    /// # Context
+    ///
+    /// A handler.
+    ///
     /// # Examples
     ///
     /// ```
@@ -138,6 +149,10 @@ impl<'a> Interrupt<'a> {
     /// Says that the device raised the interrupt at `when`, for a device that reports this. While times are
     /// measured, the handler's latency counts from then, and otherwise from the hard-IRQ entry.
     ///
+    /// # Context
+    ///
+    /// A handler.
+    ///
     /// # Examples
     ///
     /// ```
@@ -163,7 +178,24 @@ impl<'a> Interrupt<'a> {
 
     /// Continues in the interrupt thread from here on: for a handler that has found a lot of work.
     ///
-    /// A handler that is already there lets others of the same IPL go first.
+    /// A handler that is already there lets others of the same IPL go first. Locks that it holds it keeps.
+    ///
+    /// # Context
+    ///
+    /// A handler, any number of times. What follows can be preempted, but must not sleep either.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lazyirq::Interrupt;
+    ///
+    /// async fn process(packets: &[u32], irq: Interrupt<'_>) {
+    ///     for some in packets.chunks(16) {
+    ///         irq.defer().await;
+    ///         core::hint::black_box(some);
+    ///     }
+    /// }
+    /// ```
     #[inline]
     pub fn defer(self) -> Defer<'a> {
         Defer {
@@ -193,7 +225,8 @@ impl Future for Defer<'_> {
     }
 }
 
-/// Wakes a thread that waits for `completion`, from a handler for instance.
+/// Wakes a thread that waits for `completion`, or lets the next one that does pass: for a handler that ends what a
+/// thread has begun.
 ///
 /// # Context
 ///

@@ -44,6 +44,17 @@ impl Ipl {
     /// # Errors
     ///
     /// `EINVAL` if it is not in 1..=10; the kernel log says so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kernel::prelude::*;
+    /// use lazyirq::Ipl;
+    ///
+    /// assert_eq!(Ipl::new(10)?, Ipl::LOCK_LEVEL);
+    /// assert_eq!(Ipl::new(0), Err(EINVAL));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn new(level: u8) -> Result<Ipl> {
         if (Self::LOWEST.0..=Self::LOCK_LEVEL.0).contains(&level) {
             Ok(Ipl(level))
@@ -54,12 +65,24 @@ impl Ipl {
     }
 
     /// The level `LEVEL`, checked by the compiler.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// const DISK: lazyirq::Ipl = lazyirq::Ipl::from_const::<4>();
+    /// ```
     pub const fn from_const<const LEVEL: u8>() -> Ipl {
         const { assert!(LEVEL >= 1 && LEVEL <= 10, "an IPL is 1 to 10") };
         Ipl(LEVEL)
     }
 
     /// The level as a number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(lazyirq::Ipl::LOWEST.get(), 1);
+    /// ```
     #[inline]
     pub const fn get(self) -> u8 {
         self.0

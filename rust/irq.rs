@@ -47,7 +47,17 @@ pub struct Options {
 }
 
 impl Options {
-    /// An interrupt named `name` (in debugfs, reports and `/proc/interrupts`), at level `ipl`.
+    /// An interrupt named `name` (in debugfs, reports and `/proc/interrupts`), at level `ipl`, whose line is its
+    /// own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lazyirq::{Ipl, Options};
+    ///
+    /// let options = Options::new(c"my-disk", Ipl::new(4)?);
+    /// # Ok::<(), kernel::error::Error>(())
+    /// ```
     #[must_use]
     pub const fn new(name: &'static CStr, ipl: Ipl) -> Self {
         // `threadirqs` and PREEMPT_RT leave the handler in hard-IRQ context: it deals with blocking itself.
@@ -58,7 +68,15 @@ impl Options {
         }
     }
 
-    /// The line may be shared with other devices, as `INTx` lines are.
+    /// The line may be shared with other devices, as `INTx` lines are. All its handlers have to say so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lazyirq::{Ipl, Options};
+    ///
+    /// let options = Options::new(c"my-disk", Ipl::LOWEST).shared();
+    /// ```
     #[must_use]
     pub const fn shared(mut self) -> Self {
         self.flags |= bindings::IRQF_SHARED as c_ulong;
@@ -69,8 +87,22 @@ impl Options {
 /// A registered handler.
 ///
 /// It ends when it is dropped, or else when its device is unbound: then no interrupt starts the handler any
-/// more, and an unfinished run of it has been finished. So it must not be dropped with a lock held that the
-/// handler takes, nor in the handler.
+/// more, and an unfinished run of it has been finished.
+///
+/// # Context
+///
+/// Dropped in a thread that may sleep, with no lock held that the handler takes; not in the handler.
+///
+/// # Examples
+///
+/// ```
+/// use kernel::devres::Devres;
+/// use lazyirq::{Handler, Registration};
+///
+/// struct Data<H: Handler> {
+///     irq: Devres<Registration<H>>,
+/// }
+/// ```
 pub struct Registration<H: Handler> {
     // Dropped in this order: debugfs shows a requested line, and the line needs its slot.
     _listed: Listed,
@@ -80,10 +112,13 @@ pub struct Registration<H: Handler> {
 
 /// Registers `handler` for the interrupt `request` (a [`kernel::pci::IrqVector`], say) of the device `dev`.
 ///
-/// The returned value belongs to the device (it is the kernel crate's [`Devres`]), so that the registration
-/// ends, at the latest, when the device is unbound. The interrupt's vectors must be kept for as long; a
+/// The returned value belongs to the device, which must be the calling driver's own (it is the kernel crate's
+/// [`Devres`]), so that the registration ends, at the latest, when the device is unbound. The interrupt's vectors must be kept for as long; a
 /// driver stores both in its data, the registration first. Managed resources that the handler reaches
 /// must be made before: at unbinding, the newest ones are released first.
+///
+/// Interrupts may start the handler even before this returns: what it needs is to be made before, or by its
+/// initialiser, and the device is told to interrupt afterwards.
 ///
 /// # Context
 ///
@@ -91,7 +126,7 @@ pub struct Registration<H: Handler> {
 ///
 /// # Errors
 ///
-/// The kernel's error for the interrupt's request (`EBUSY` if it is taken, `EINVAL` if it does not exist),
+/// The kernel's error for the interrupt's request (`EBUSY` if it is taken, `EINVAL` if it cannot be requested),
 /// `EOPNOTSUPP` if masking it sleeps, `EAGAIN` if no more interrupt threads can be made, `ENOMEM`, or the error of
 /// the handler's own initialiser. Nothing is left behind.
 ///
@@ -193,7 +228,12 @@ impl<H: Handler> Registration<H> {
         self.line.synchronize();
     }
 
-    /// The handler, to share its data with threads.
+    /// The handler, for the driver's `probe` and `unbind`, which reach the registration by
+    /// [`Devres::access`](kernel::devres::Devres::access). (`try_access` has other threads in an RCU read section for
+    /// as long, where they must not take a lock.) What other threads share with the handler is in an [`Arc`]:
+    /// that of a [`Handler`] is one, too.
+    ///
+    /// [`Arc`]: kernel::sync::Arc
     ///
     /// # Context
     ///

@@ -215,6 +215,8 @@ impl Thread {
 /// See `should_run`.
 unsafe extern "C" fn run<const IPL: usize>(id: u32) {
     let work = &cpu(id).work[IPL];
+    // INVARIANT: It was set by `setup`, in this thread.
+    let thread = Thread(work.thread.load(Relaxed));
     // SAFETY: This is the queue's ithread.
     let Some(head) = (unsafe { work.runnable.take() }) else {
         // SAFETY: An ithread, on its CPU.
@@ -222,10 +224,9 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
             let _off = InterruptsOff::new();
             forget_moved(id, IPL);
         }
+        work.switches.set(thread.switched_out());
         return;
     };
-    // INVARIANT: It was set by `setup`, in this thread.
-    let thread = Thread(work.thread.load(Relaxed));
     work.resumed.add(1);
     let now = thread.switched_out();
     // Each of these was one switch away from the thread, and one to it.
@@ -266,8 +267,12 @@ unsafe extern "C" fn park<const IPL: usize>(id: u32) {
 ///
 /// See `should_run`.
 unsafe extern "C" fn unpark<const IPL: usize>(id: u32) {
+    let work = &cpu(id).work[IPL];
+    // INVARIANT: It is this one.
+    work.switches
+        .set(Thread(Task::current_raw()).switched_out());
     // SAFETY: This is the queue's ithread.
-    unsafe { cpu(id).work[IPL].runnable.open() };
+    unsafe { work.runnable.open() };
 }
 
 /// # Safety

@@ -55,11 +55,11 @@ module! {
     params: {
         boost_delay_us: u32 {
             default: 200,
-            description: "Microseconds after which who holds a lock that an interrupt or a real-time thread waits for is lent its priority; 0 for at once",
+            description: "Microseconds within which an interrupt or a real-time thread that waits for a lock lends its priority to the owner; 0: at once",
         },
         stall_ms: u32 {
             default: 1000,
-            description: "Milliseconds after which a handler that still waits for a lock is reported; 0 for never",
+            description: "Milliseconds after which a handler that still waits for a lock is reported; 0: never",
         },
     },
 }

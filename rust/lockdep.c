@@ -32,18 +32,23 @@ void lazyirq_lockdep_handler(struct lockdep_map **held, struct lockdep_map *map,
 	struct held_lock saved[LAZYIRQ_HELD + 1];
 	unsigned long flags;
 	u64 chain_key;
-	int depth, hardirq, softirq, i;
+	int depth, i;
+#ifdef CONFIG_TRACE_IRQFLAGS
+	int hardirq, softirq;
+#endif
 
 	local_irq_save(flags);
 	memcpy(saved, curr->held_locks, sizeof(saved));
 	depth = curr->lockdep_depth;
 	chain_key = curr->curr_chain_key;
-	hardirq = this_cpu_read(hardirq_context);
-	softirq = curr->softirq_context;
 	curr->lockdep_depth = 0;
 	curr->curr_chain_key = INITIAL_CHAIN_KEY;
+#ifdef CONFIG_TRACE_IRQFLAGS
+	hardirq = this_cpu_read(hardirq_context);
+	softirq = curr->softirq_context;
 	this_cpu_write(hardirq_context, 0);
 	curr->softirq_context = 0;
+#endif
 
 	for (i = 0; i < LAZYIRQ_HELD; i++)
 		if (held[i])
@@ -54,8 +59,10 @@ void lazyirq_lockdep_handler(struct lockdep_map **held, struct lockdep_map *map,
 		if (held[i])
 			lock_release(held[i], _RET_IP_);
 
+#ifdef CONFIG_TRACE_IRQFLAGS
 	curr->softirq_context = softirq;
 	this_cpu_write(hardirq_context, hardirq);
+#endif
 	curr->curr_chain_key = chain_key;
 	curr->lockdep_depth = depth;
 	memcpy(curr->held_locks, saved, sizeof(saved));

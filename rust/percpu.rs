@@ -24,7 +24,7 @@ pub(crate) fn set_level(level: i32) {
     };
 }
 
-/// The highest IPL with an unfinished continuation on this CPU, 0 for none. Hard IRQ.
+/// The highest IPL with an unfinished continuation on this CPU, 0 for none. The caller stays on it.
 #[inline(always)]
 pub(crate) fn level() -> i32 {
     #[cfg(all(CONFIG_X86_64, CONFIG_SMP))]

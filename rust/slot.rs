@@ -54,7 +54,7 @@ const NOWHERE: u32 = u32::MAX;
 /// | field | written by |
 /// |---|---|
 /// | `continuation` | any context, see there |
-/// | `stats` | the context that runs the handler, or its hard-IRQ entry |
+/// | `stats` | the context that runs the handler, or its hard-IRQ entry; its IPL the administrator, its stalls their work |
 /// | `started`, `off_lazy_path`, `deferred`, `waits`, `held`, `batch`, `fresh` | the context that runs the handler |
 /// | `told` | the hard-IRQ entry |
 /// | `level_triggered` | the registration, once the interrupt is requested |
@@ -447,10 +447,10 @@ impl Head {
         self.after_poll(ret, None);
     }
 
-    /// Runs the continuation until it waits or is done. Called by a releaser, not preempted. The slot may be
-    /// gone afterwards.
+    /// Runs the continuation until it waits or is done. Called by a releaser, not preempted. Returns whether it has
+    /// come to rest, and does not count any more; then the slot may be gone.
     #[inline(always)]
-    pub(crate) fn resume(&self, batch: &Batch) {
+    pub(crate) fn resume(&self, batch: &Batch) -> bool {
         self.continuation.run();
         self.fresh.set(false);
         self.batch.set(batch);
@@ -460,7 +460,7 @@ impl Head {
         // SAFETY: It is Running.
         let ret = unsafe { self.poll() };
         self.batch.set(core::ptr::null());
-        self.after_poll(ret, Some(batch));
+        self.after_poll(ret, Some(batch))
     }
 
     /// # Safety
@@ -486,9 +486,10 @@ impl Head {
         ret
     }
 
-    /// What follows a poll that has returned `ret`. The slot may be gone afterwards.
+    /// What follows a poll that has returned `ret`. Returns whether it has come to rest. The slot may be gone
+    /// afterwards.
     #[inline(always)]
-    fn after_poll(&self, ret: bindings::irqreturn_t, batch: Option<&Batch>) {
+    fn after_poll(&self, ret: bindings::irqreturn_t, batch: Option<&Batch>) -> bool {
         let counters = &self.stats.counters;
         if ret == UNFINISHED {
             if !self.continuation.is_awaiting() {
@@ -497,7 +498,7 @@ impl Head {
                     Some(_) => "the releaser of a lock",
                 };
                 self.shut_down(place, batch);
-                return;
+                return true;
             }
             self.started.set(true);
             if !self.deferred.get() {
@@ -508,7 +509,7 @@ impl Head {
             if self.continuation.pending() == Pending::Queue {
                 ithread::enqueue(self, home);
             }
-            return;
+            return false;
         }
         counters.resumed.add(1);
         if batch.is_some() {
@@ -522,12 +523,12 @@ impl Head {
             observe::is_done(self, by, ret);
         }
         self.started.set(false);
-        self.done(batch);
+        self.done(batch)
     }
 
-    /// The handler is done. Called by its ithread or its releaser.
+    /// The handler is done. Called by its ithread or its releaser. Returns whether it has come to rest.
     #[inline(always)]
-    fn done(&self, batch: Option<&Batch>) {
+    fn done(&self, batch: Option<&Batch>) -> bool {
         let rest = || {
             let next = self.continuation.done();
             (next == Done::Idle, next)
@@ -535,10 +536,16 @@ impl Head {
         loop {
             match (self.finish(batch, rest), batch) {
                 (Done::Unmask, _) => self.unmask(),
-                // SAFETY: It is Queued again.
-                (Done::Again, Some(batch)) => return unsafe { batch.add(self) },
-                (Done::Again, None) => return ithread::enqueue(self, self.home()),
-                (Done::Idle, _) => return,
+                (Done::Again, Some(batch)) => {
+                    // SAFETY: It is Queued again.
+                    unsafe { batch.add(self) };
+                    return false;
+                }
+                (Done::Again, None) => {
+                    ithread::enqueue(self, self.home());
+                    return false;
+                }
+                (Done::Idle, _) => return true,
             }
         }
     }

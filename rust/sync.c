@@ -108,13 +108,16 @@ int lazyirq_lending_start(void)
 void lazyirq_lending_stop(void)
 {
 	unregister_module_notifier(&module_notifier);
-	/* Each of the first two can set off the other once more, but no lock has waiters. */
+	/*
+	 * No lock has waiters. A new lender calls for the dispatcher; the timer and the dispatcher can set off each other
+	 * once more; and both the stalls' work.
+	 */
+	cancel_work_sync(&grow_work);
 	hrtimer_cancel(&look_timer);
 	kthread_flush_worker(dispatcher);
 	hrtimer_cancel(&look_timer);
-	cancel_delayed_work_sync(&stall_work);
-	cancel_work_sync(&grow_work);
 	kthread_destroy_worker(dispatcher);
+	cancel_delayed_work_sync(&stall_work);
 }
 
 struct kthread_worker *lazyirq_worker(unsigned int number)

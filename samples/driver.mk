@@ -6,7 +6,7 @@
 #	cp samples/lazyirq_minimal.rs ~/uart/uart.rs
 #	make -C ~/uart
 #
-# Each *.rs in the directory is a driver.
+# Each *.rs in the directory is a driver. What a driver has in other files goes into a directory below, as in lazyirq_edu.
 
 ifdef KERNELRELEASE
 # This part is for Kbuild.

@@ -24,7 +24,7 @@
 //! - `ETIMEDOUT` if the device does not interrupt, and `EBUSY` while it is still busy with a job that timed out;
 //! - `ENXIO` if it is DMA and the machine has no memory that the device can reach (see `dma_bits`), and `EIO` if
 //!   DMA returns different data;
-//! - `EINTR` if a signal interrupts it;
+//! - `EINTR` if a signal interrupts `raise`;
 //! - `ENODEV` if the device was unbound.
 //!
 //! Where to look:

@@ -19,7 +19,8 @@ const IRQ_STATUS: usize = 0x24;
 const IRQ_RAISE: usize = 0x60;
 const IRQ_ACK: usize = 0x64;
 
-/// What the handler works on. Threads reach it through [`Registration::handler`].
+/// What the handler works on. `probe` reaches it through [`Registration::handler`]; other threads would need it in an
+/// `Arc`, as in `lazyirq_edu`.
 #[pin_data]
 struct Counter {
     bar: pci::DevresBar<0x100>,

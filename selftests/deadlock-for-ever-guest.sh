@@ -40,7 +40,7 @@ comes_again() {
 quiet() { ! grep -q 'look \[lazyirq\]' /proc/timer_list; }
 
 plan 4
-insmod /ko/lazyirq.ko && insmod /ko/lazyirq_locks.ko || exit 1
+insmod /ko/lazyirq.ko stall_ms=60000 && insmod /ko/lazyirq_locks.ko || exit 1
 check "it is reported" deadlock
 check "the dispatcher comes again" comes_again
 check "it is reported once" once

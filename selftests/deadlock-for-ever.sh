@@ -7,5 +7,5 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$scripts/ready.sh"
 
-exec "$scripts/in-root" /src/scripts/boot-qemu --file /src/selftests/checks.sh --log /cache/logs/deadlock-for-ever.log \
+exec "$scripts/in-root" /src/scripts/boot-qemu --file /src/selftests/checks.sh --timeout 600 --log /cache/logs/deadlock-for-ever.log \
 	/src/selftests/deadlock-for-ever-guest.sh

@@ -18,12 +18,12 @@ for n in 3 12; do
 	stat_becomes blocked 1
 	for _ in $(seq $n); do raise plain; done
 	release
+	# The kernel's own may come as late as now.
 	answered() {
-		local blocked remembered held lazy
-		stat_becomes resumed $((1 + $(stat remembered) + $(stat held))) || return 1
-		[ "$(stat interrupts)" = $(($(stat lazy) + $(stat resumed))) ]
+		device_stats 0 && [ "${stats[resumed]}" = $((1 + stats[remembered] + stats[held])) ] &&
+			[ "${stats[interrupts]}" = $((stats[lazy] + stats[resumed])) ]
 	}
-	check "$n more MSIs: each that arrived is answered" answered
+	check "$n more MSIs: each that arrived is answered" within answered
 	check "$n more MSIs: the line is free again" scenario 0 plain 10
 done
 # Five, and the one kept by the kernel, which may come before the handler is done.

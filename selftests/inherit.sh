@@ -8,7 +8,7 @@
 . "$(dirname "$0")/locks.sh"
 
 ktap_print_header
-ktap_set_plan $((36 + $(realtime && echo 1 || echo 0)))
+ktap_set_plan $((37 + $(realtime && echo 1 || echo 0)))
 
 # What is tested happens on CPU 0; the script and the interrupts are on CPU 1.
 taskset -pc 1 $$ >/dev/null
@@ -34,7 +34,7 @@ starved() {
 	thread -c 0 -f 1 A x0 h && trace_has Ah && hog 40 || return 1
 	handler 1 H x0
 	go A
-	! within has "H.'" && fifo_of "${pid[A]}" && [ "$fifo" = 1 ]
+	! read -rt 3 -u $nothing && ! has "H.'" && fifo_of "${pid[A]}" && [ "$fifo" = 1 ]
 	unhog && ended A && trace_has "H.'"
 }
 check "the interrupt waits for as long as there is a hog" starved
@@ -73,7 +73,9 @@ sleeps() {
 	reset
 	lend_on 1 && thread -c 0 A x0 b && trace_has Ab && lenders_time && before=$time || return 1
 	handler 1 H x0 && fifo_becomes A 57 && ! read -rt 1 -u $nothing && lenders_time
-	go A && ended A && trace_has "H.'" && lend_on 0-1 && [ $((time - before)) -lt 300 ] && return
+	local result=$?
+	go A && ended A && trace_has "H.'" && lend_on 0-1 && [ $result = 0 ] || return 1
+	[ $((time - before)) -lt 300 ] && return
 	ktap_print_msg "the lenders have run for $((time - before)) ms of a second"
 	return 1
 }
@@ -155,6 +157,16 @@ highest() {
 	lend_on 0-1 && return $result
 }
 check "for threads above all ithreads, too" highest
+
+# A chain along which nothing is lent is looked at once, and not again when it changes.
+quiet() {
+	no_look() { count_looks && looks_before=$looks && ! read -rt 0.5 -u $nothing && count_looks && [ "$looks" = "$looks_before" ]; }
+	reset
+	thread A x1 h && trace_has Ah && thread B x0 x1 h && within queued B && mark_looks || return 1
+	thread C x0 && within queued C && within looked && within no_look || return 1
+	go A && ended A && trace_has Bh && go B && ended B && ended C && count_looks && [ "$looks" = "$looks_before" ]
+}
+check "ordinary threads leave the dispatcher alone" quiet
 
 # On PREEMPT_RT the kernel's mutexes inherit, too, and what is lent to a waiter for one goes on to its owner.
 into_kernel() {

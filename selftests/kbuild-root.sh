@@ -7,7 +7,7 @@ set -uo pipefail
 
 tree=/tmp/kbuild
 mkdir -p $tree/src
-(cd /src && tar -c --exclude=.git --exclude=./build .) | tar -x -C $tree/src
+(cd /src && tar -c --exclude=.git --exclude=./build --exclude=target .) | tar -x -C $tree/src
 cd $tree/src || exit
 find . -type f | sort >$tree/before
 read -ra toolchain </kernel/toolchain

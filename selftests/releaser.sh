@@ -60,8 +60,9 @@ no_wake_up() {
 	echo 0 >$events/tracing_on && echo >$events/trace && traced 1 || return 1
 	fresh && thread -c 1 -f 70 A x0 b u b && trace_has Ab && handler 0 H x0 && stat_becomes blocked 1 || return 1
 	echo 1 >$events/tracing_on && go A && trace_is_all "Ax0 Ab Hx0' H.' Au Ab"
+	local result=$?
 	echo 0 >$events/tracing_on
-	go A && ended A && traced 0 && counted 0 1 || return 1
+	go A && ended A && traced 0 && counted 0 1 && [ $result = 0 ] || return 1
 	# The third letter of the third column says what an event is in: h, H, s, z for interrupts. On PREEMPT_RT
 	# a timer's interrupt wakes the kernel's own threads when it is over.
 	awk -v pid="${pid[A]}" '

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # usage (in the guest): run-guest.sh test...
 # Run the test scripts one after the other. After each one, check the kernel's
-# log, its taint, and that no module was left behind: a kernel that complains
+# log, its taint, and that nothing was left behind: a kernel that complains
 # has failed, whatever the script says.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,18 +14,19 @@ cd /sys/kernel/debug || exit
 export KO KTAP_HELPERS LAZYIRQ_EXPECT=/tmp/lazyirq-expect
 fault() { echo "# test-fault $*"; }
 
-# Kernel messages from a test's mark on.
+# A test's kernel messages begin with this mark, and end with the next one's.
+number=0
 mark() {
-	export LAZYIRQ_MARK="lazyirq-mark $1"
+	export LAZYIRQ_MARK="lazyirq-mark $((number += 1))"
 	echo "$LAZYIRQ_MARK" >/dev/kmsg
 }
-since() { dmesg | sed -n "/$LAZYIRQ_MARK\$/,\$p"; }
 
 # What the kernel says about the test just run.
 check_kernel() {
-	local allow=() taint expected=0
+	local allow=() taint expected=0 begin=$LAZYIRQ_MARK
 	mapfile -t allow < <(sed 's/^/--allow\n/' "$LAZYIRQ_EXPECT" 2>/dev/null)
-	since >/tmp/lazyirq-log
+	mark
+	dmesg | sed -n "/$begin\$/,/$LAZYIRQ_MARK\$/p" >/tmp/lazyirq-log
 	[ -s /tmp/lazyirq-log ] || fault "its kernel messages are gone: the log is too short for them"
 	taint=$(cat /proc/sys/kernel/tainted)
 	[ ! -e "$LAZYIRQ_EXPECT-taint" ] || expected=$(<"$LAZYIRQ_EXPECT-taint")
@@ -35,6 +36,7 @@ check_kernel() {
 		fault "$(head -n 2 /tmp/lazyirq-check | tr '\n' ' ')"
 		sed 's/^/# /' /tmp/lazyirq-check
 	}
+	taint_before=$taint
 }
 
 # Modules that use lazyirq are unloaded before it.
@@ -50,6 +52,21 @@ unload_all() {
 	! grep -q '^lazyirq' /proc/modules || fault "they cannot be unloaded"
 }
 
+# What would have the tests that follow fail.
+tidy_up() {
+	local left file
+	left=$(compgen -G "/sys/kernel/debug/lazyirq*"; pgrep -l '^lazyirq'; grep lazyirq /proc/interrupts)
+	[ -z "$left" ] || fault "left behind: ${left//$'\n'/, }"
+	for file in $(grep -slx 0 /sys/devices/system/cpu/cpu*/online); do
+		fault "left offline: ${file//[^0-9]/}"
+		echo 1 >"$file"
+	done
+	[ "$(<$limit)" = "$threads_max" ] || fault "left $limit at $(<$limit)"
+	echo "$threads_max" >$limit
+}
+limit=/proc/sys/kernel/threads-max
+threads_max=$(<$limit)
+
 # A PREEMPT_RT kernel does in threads what others do in interrupts, and a test that keeps a CPU busy with a
 # real-time thread does not mean to stop that.
 if grep -q PREEMPT_RT /proc/version; then
@@ -58,25 +75,32 @@ if grep -q PREEMPT_RT /proc/version; then
 	done
 fi
 
+# A test scans by itself.
+[ ! -e kmemleak ] || echo scan=off >kmemleak
+
+taint_before=$(cat /proc/sys/kernel/tainted)
+mark
 dmesg >/tmp/lazyirq-log
 boot=$("$here/../scripts/check-log" --name "boot" \
-	--taint-is "$(cat /proc/sys/kernel/tainted)" /tmp/lazyirq-log) || boot_bad=yes
+	--taint-is "$taint_before" /tmp/lazyirq-log) || boot_bad=yes
 
 # A name may end in @ithread: run it with resume=ithread.
-number=0
+left=$#
 for name in "$@"; do
 	echo "# test-begin ${PREFIX:-}$name"
 	export RESUME=releaser
 	[ "$name" = "${name%@ithread}" ] || RESUME=ithread
 	[ -z "${boot_bad:-}" ] || { fault "${boot//$'\n'/ }"; boot_bad=; }
 	rm -f "$LAZYIRQ_EXPECT" "$LAZYIRQ_EXPECT-taint"
-	taint_before=$(cat /proc/sys/kernel/tainted)
-	mark "$((number += 1)) $name"
+	echo "lazyirq-test $name" >/dev/kmsg
 	t0=$SECONDS
 	timeout -k 5 "$timeout" bash "$here/${name%@*}.sh" 2>&1
 	rc=$?
 	[ $rc -ne 124 ] && [ $rc -ne 137 ] || fault "was not done after $timeout s"
 	unload_all
+	tidy_up
+	# What comes too late for this one counts for the next.
+	[ $((left -= 1)) -gt 0 ] || sleep 1
 	check_kernel
 	echo "# took $((SECONDS - t0)) s"
 	echo "# test-end ${PREFIX:-}$name $rc"

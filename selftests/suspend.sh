@@ -8,4 +8,5 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/lib.sh"
 . "$scripts/ready.sh"
 
-exec "$scripts/in-root" /src/scripts/boot-qemu --file /src/selftests/checks.sh --log /cache/logs/suspend.log /src/selftests/suspend-guest.sh
+exec "$scripts/in-root" /src/scripts/boot-qemu --file /src/selftests/checks.sh --timeout 600 --log /cache/logs/suspend.log \
+	/src/selftests/suspend-guest.sh

@@ -10,8 +10,9 @@ lock_cache
 export LAZYIRQ_CACHE=$cache
 "$scripts/setup"
 "$scripts/cargo-build" tools/lazyirqstat --tests
+rc=0
 result=$("$scripts/in-root" CARGO_HOME=/cache/cargo CARGO_TARGET_DIR=/cache/cargo-lazyirqstat \
-	cargo test -q --offline --locked --manifest-path /src/tools/lazyirqstat/Cargo.toml -- --format pretty 2>&1) || true
+	cargo test -q --no-fail-fast --offline --locked --manifest-path /src/tools/lazyirqstat/Cargo.toml -- --format pretty 2>&1) || rc=$?
 echo "TAP version 13"
 sed -n '/^test /!s/^/# /p' <<<"$result"
 # As TAP: "test NAME ... ok".
@@ -19,4 +20,4 @@ awk '/^test .* \.\.\. / {
 	n++; good = $NF == "ok"; bad += !good
 	print (good ? "ok" : "not ok"), n, "lazyirqstat: " $2
 }
-END { print "1.." n; exit n == 0 || bad > 0 }' <<<"$result"
+END { print "1.." n; exit n == 0 || bad > 0 }' <<<"$result" && exit $rc

@@ -67,7 +67,7 @@ pub(crate) unsafe fn add_unfinished(id: u32, ipl: usize) {
 ///
 /// # Safety
 ///
-/// As for `unfinished`.
+/// As for `add_unfinished`.
 unsafe fn finished(id: u32, ipl: usize) {
     // SAFETY: By the requirement, nothing else accesses it.
     let level = unsafe { (*cpu(id).unfinished.get()).remove(ipl, 1) };
@@ -97,17 +97,16 @@ impl Drop for InterruptsOff {
     }
 }
 
-/// One fewer continuation is unfinished on `home`.
+/// One fewer continuation is unfinished on `home`, and on `id` if a releaser has run it there.
 ///
 /// # Safety
 ///
-/// `id` is this CPU, and interrupts are off.
+/// `id` is this CPU, where it was run, and interrupts are off.
 #[inline(always)]
 pub(crate) unsafe fn finished_for(id: u32, home: u32, ipl: usize) {
-    if home == id {
-        // SAFETY: By the requirement.
-        unsafe { finished(id, ipl) };
-    } else {
+    // SAFETY: By the requirement.
+    unsafe { finished(id, ipl) };
+    if home != id {
         // Only that CPU may change its count. It does so when an interrupt asks.
         cpu(home).work[ipl].moved.fetch_add(1, Release);
     }
@@ -140,8 +139,8 @@ pub(crate) unsafe fn resume_in_releaser(head: &Head, batch: &Batch) {
             add_unfinished(id, ipl);
         }
     }
-    head.resume(batch);
-    if home != id {
+    let rests = head.resume(batch);
+    if home != id && !rests {
         // SAFETY: As above.
         unsafe {
             let _off = InterruptsOff::new();
@@ -167,7 +166,7 @@ pub(crate) fn forget_all_moved() {
 ///
 /// # Safety
 ///
-/// As for `unfinished`.
+/// As for `add_unfinished`.
 #[cold]
 pub(super) unsafe fn forget_moved(id: u32, ipl: usize) {
     let moved = cpu(id).work[ipl].moved.swap(0, Acquire);

@@ -3,10 +3,14 @@
 //! Chains: the owner of a lock may itself wait for a lock, and so on. They end at an owner that does not, or
 //! lead back to where they were: a deadlock.
 
-use crate::sync::{
-    raw::{Owner, Party, RawLock},
-    turnstile::Waiter,
-    watch::Watched,
+use crate::{
+    continuation::Phase,
+    registered,
+    sync::{
+        raw::{Owner, Party, RawLock},
+        turnstile::Waiter,
+        watch::Watched,
+    },
 };
 use core::{ffi::CStr, ptr};
 use kernel::{prelude::*, sync::rcu};
@@ -91,6 +95,9 @@ impl Watched {
             let Some(owner) = owner else {
                 return End::Nobody;
             };
+            if is_awake(owner) {
+                return End::Owner(lock, owner);
+            }
             let Some((next, waiter, can_fail)) = self.wait_of(owner, order, chain.lends) else {
                 return End::Owner(lock, owner);
             };
@@ -146,6 +153,19 @@ impl Watched {
         };
         self.locks().filter(waits).count() > 1
     }
+}
+
+/// Is it a handler that runs, or is to run? It may be in a lock's queue all the same, if it polls several locks'
+/// futures by itself and one of them has woken it.
+fn is_awake(owner: Owner) -> bool {
+    let Party::Handler(slot) = owner.party() else {
+        return false;
+    };
+    let phase = registered::find(slot, |head| head.continuation.load().phase());
+    matches!(
+        phase,
+        Some(Phase::Notified | Phase::Queued | Phase::Running)
+    )
 }
 
 /// Something has changed while it was looked at.

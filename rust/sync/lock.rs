@@ -70,8 +70,19 @@ pub struct Lock<T: ?Sized, Kind> {
 unsafe impl<T: ?Sized + Send, Kind> Send for Lock<T, Kind> {}
 
 impl<T, Kind> Lock<T, Kind> {
-    /// Makes a lock. The name is for reports, the key is lockdep's class: see
-    /// [`new_mutex!`](crate::new_mutex) and [`new_rwlock!`](crate::new_rwlock).
+    /// Makes a lock. The name is for reports, the key is lockdep's class. See
+    /// [`new_mutex!`](crate::new_mutex) and [`new_rwlock!`](crate::new_rwlock), which supply both.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use kernel::prelude::*;
+    /// use lazyirq::Mutex;
+    ///
+    /// let key = kernel::static_lock_class!();
+    /// let lock = KBox::pin_init(Mutex::new(5u32, c"five", key), GFP_KERNEL)?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn new(
         data: impl PinInit<T>,
         name: &'static CStr,
@@ -140,6 +151,10 @@ macro_rules! static_lock {
 
 impl<T: ?Sized, Kind> Lock<T, Kind> {
     /// The lock's name.
+    ///
+    /// # Context
+    ///
+    /// Any.
     ///
     /// # Examples
     ///

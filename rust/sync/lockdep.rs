@@ -29,7 +29,15 @@ const HELD: usize = bindings::LAZYIRQ_HELD as usize;
 #[derive(Default)]
 pub(crate) struct Held {
     #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
-    maps: Cell<[Option<core::ptr::NonNull<bindings::lockdep_map>>; HELD]>,
+    locks: Cell<[Option<HeldLock>; HELD]>,
+}
+
+/// A lock that a handler holds. The map is a copy: a handler may forget the lock's guard, and the lock may go.
+#[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
+#[derive(Clone, Copy)]
+struct HeldLock {
+    original: *mut bindings::lockdep_map,
+    map: bindings::lockdep_map,
 }
 
 #[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
@@ -90,31 +98,39 @@ impl LockMap {
 
     /// The handler is about to take the lock, and would wait for it.
     pub(super) fn handler_asks(&self, head: &Head, shared: bool) {
-        let mut held = head.held.maps.get();
-        // SAFETY: The handler holds the listed locks, so they exist.
-        unsafe {
-            bindings::lazyirq_lockdep_handler(held.as_mut_ptr().cast(), self.map.get(), shared)
-        };
+        let mut held = head.held.locks.get();
+        let mut maps = [core::ptr::null_mut(); HELD];
+        for (map, lock) in maps.iter_mut().zip(held.iter_mut().flatten()) {
+            *map = &raw mut lock.map;
+        }
+        // SAFETY: See `acquire`; the copies exist until the call returns.
+        unsafe { bindings::lazyirq_lockdep_handler(maps.as_mut_ptr(), self.map.get(), shared) };
     }
 
     pub(super) fn handler_has(&self, head: &Head) {
-        Self::replace(head, None, core::ptr::NonNull::new(self.map.get()));
+        let original = self.map.get();
+        // SAFETY: See `acquire`. Lockdep may write the key and its cache meanwhile, each in one piece.
+        let mut map = unsafe { original.read_volatile() };
+        if map.key.is_null() {
+            // What lockdep makes of a static lock's.
+            map.key = original.cast();
+        }
+        Self::replace(head, None, Some(HeldLock { original, map }));
     }
 
     pub(super) fn handler_releases(&self, head: &Head) {
-        Self::replace(head, core::ptr::NonNull::new(self.map.get()), None);
+        Self::replace(head, Some(self.map.get()), None);
     }
 
-    fn replace(
-        head: &Head,
-        old: Option<core::ptr::NonNull<bindings::lockdep_map>>,
-        new: Option<core::ptr::NonNull<bindings::lockdep_map>>,
-    ) {
-        let mut held = head.held.maps.get();
+    fn replace(head: &Head, old: Option<*mut bindings::lockdep_map>, new: Option<HeldLock>) {
+        let mut held = head.held.locks.get();
         // Locks beyond `HELD` are not reported.
-        if let Some(place) = held.iter_mut().find(|map| **map == old) {
+        let place = held
+            .iter_mut()
+            .find(|lock| lock.map(|lock| lock.original) == old);
+        if let Some(place) = place {
             *place = new;
         }
-        head.held.maps.set(held);
+        head.held.locks.set(held);
     }
 }

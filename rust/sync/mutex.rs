@@ -129,7 +129,8 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Context
     ///
-    /// Thread, or anything else that has a task of its own; not a handler.
+    /// Thread, also with preemption or interrupts off. Not a handler, softirq or timer: what runs then is
+    /// not the running thread, which would be taken for the owner.
     ///
     /// # Examples
     ///

@@ -16,7 +16,7 @@
 //! lock: then the lock goes straight from hand to hand, never free. A mutex is a lock that nobody reads.
 //!
 //! The waiter of the highest priority goes first, first come, first served among equals; together with
-//! a reader go all those ahead of the next writer. A reader that comes while others read joins them at
+//! a reader go those ahead of the next writer, up to 16 at a time. A reader that comes while others read joins them at
 //! once if it outranks all waiters, and otherwise waits behind its equals: readers do not starve a
 //! writer of their priority, nor does a writer make readers of a higher IPL wait for it.
 
@@ -312,7 +312,9 @@ impl RawLock {
     #[inline(always)]
     fn hand_over(&self, mut turnstile: RawSpinGuard<'_, Turnstile>, batch: Option<&Batch>) {
         match turnstile.heir() {
-            Some(heir) => self.pass_on(&mut turnstile, heir, batch),
+            Some(heir) => self.pass_on(&mut turnstile, heir, |turnstile| {
+                turnstile.grant_first(batch);
+            }),
             None if turnstile.is_empty() => self.word.store(0, Release), // As in `release_write`.
             None => self.pass_on_to_readers(&mut turnstile, batch),
         }
@@ -325,11 +327,13 @@ impl RawLock {
 
     #[cold]
     fn pass_on_to_readers(&self, turnstile: &mut Turnstile, batch: Option<&Batch>) {
-        self.pass_on(turnstile, turnstile.reading_heirs(), batch);
+        let heirs = turnstile.reading_heirs();
+        let count = heirs.count;
+        self.pass_on(turnstile, heirs, |turnstile| turnstile.grant(count, batch));
     }
 
     #[inline(always)]
-    fn pass_on(&self, turnstile: &mut Turnstile, heirs: Heirs, batch: Option<&Batch>) {
+    fn pass_on(&self, turnstile: &mut Turnstile, heirs: Heirs, grant: impl FnOnce(&mut Turnstile)) {
         if observed() {
             events::hands_over(self, turnstile, heirs.count);
         }
@@ -337,10 +341,7 @@ impl RawLock {
         // Before they are granted the lock, since then they own it. The `Release` pairs with the
         // `Acquire` of readers that join them.
         self.word.store(heirs.word | waiters, Release);
-        match heirs.count {
-            1 => _ = turnstile.grant_first(batch),
-            count => turnstile.grant(count, batch),
-        }
+        grant(turnstile);
         if heirs.more {
             watch(self, turnstile);
         }

@@ -18,11 +18,11 @@ pub struct Kind(());
 /// compare-exchange to take and one to release.
 ///
 /// A release hands the lock to the first waiter: interrupts before threads, higher priorities before
-/// lower, and first come, first served among equals; together with a reader it goes to all readers
-/// ahead of the next writer. A reader that comes while others read joins them at once if it outranks
+/// lower, and first come, first served among equals; together with a reader it goes to those ahead of the
+/// next writer, up to 16 at a time. A reader that comes while others read joins them at once if it outranks
 /// all waiters, and otherwise waits behind its equals. So readers do not starve a writer of their own
-/// priority, a writer does not starve readers of a higher IPL, and since a writer that 16 readers of a
-/// higher priority have passed goes to the front, these do not starve it either.
+/// priority, and a writer does not starve readers of a higher IPL. Nor do these starve it: when 16 have passed it,
+/// it goes to the front.
 ///
 /// A waiter lends its priority to a writer, as with a mutex. Readers are counted, not known: they are lent
 /// nothing, and it is not detected if one waits for itself. A reader must not ask for the lock again, to
@@ -141,7 +141,8 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Context
     ///
-    /// Thread, or anything else that has a task of its own; not a handler.
+    /// Thread, also with preemption or interrupts off. Not a handler, softirq or timer: what runs then is
+    /// not the running thread, which would be taken for the owner.
     ///
     /// # Examples
     ///
@@ -202,7 +203,8 @@ impl<T: ?Sized> Lock<T, Kind> {
     ///
     /// # Context
     ///
-    /// Thread, or anything else that has a task of its own; not a handler.
+    /// Thread, also with preemption or interrupts off. Not a handler, softirq or timer: what runs then is
+    /// not the running thread, which would be taken for the owner.
     ///
     /// # Examples
     ///

@@ -84,7 +84,9 @@ impl Watched {
                     continue;
                 };
                 waiter.waits_at(now);
-                if waiter.is_reported() {
+                // A handler that has forgotten its wait and is no longer registered is refusing: its name may be
+                // gone with its module.
+                if waiter.is_reported() || head.continuation.load().is_refusing() {
                     continue;
                 }
                 let waited = waiter.waited(now);

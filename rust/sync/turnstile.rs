@@ -5,8 +5,9 @@
 //! Everything here happens under the turnstile's raw spinlock, including wake-ups: once a waiter
 //! that gives up has taken that lock, nobody is about to wake it.
 //!
-//! Readers at the front are let in together. So that readers of higher priority, of which there may always
-//! be more, do not starve a writer, it goes to the front when [`OVERTAKEN`] of them have passed it.
+//! Readers at the front are let in together, [`TOGETHER`] at most: interrupts are off meanwhile. So that readers of
+//! higher priority, of which there may always be more, do not starve a writer, it goes to the front when
+//! [`OVERTAKEN`] of them have gone ahead of it.
 
 use crate::{
     primitive::{const_fn, Acquire, AtomicU32, Cell, Release},
@@ -22,8 +23,11 @@ use crate::{
 };
 use core::{marker::PhantomPinned, ptr};
 
-/// How many readers of higher priority may pass a waiting writer.
+/// How many readers of higher priority may go ahead of a waiting writer.
 pub(super) const OVERTAKEN: u32 = 16;
+
+/// How many readers are let in at a time.
+pub(super) const TOGETHER: usize = 16;
 
 /// Which owner wants a lock, and how.
 #[derive(Clone, Copy)]
@@ -168,7 +172,7 @@ impl Waiter {
 
 /// The waiters that get the lock next.
 pub(super) struct Heirs {
-    /// The number of waiters that get it, from the first: one, or all the readers ahead of a writer.
+    /// The number of waiters that get it, from the first.
     pub(super) count: usize,
     /// The lock's word with them as owners.
     pub(super) word: usize,
@@ -364,30 +368,37 @@ impl Turnstile {
         }
     }
 
-    /// The number of readers that wait ahead of the first writer.
+    /// The number of readers that wait ahead of the first writer, as far as they are let in together.
     pub(super) fn readers(&self) -> usize {
-        self.iter().take_while(|w| w.request.shared).count()
+        let readers = self.iter().take_while(|w| w.request.shared);
+        readers.take(TOGETHER).count()
     }
 
-    /// Hands the lock to the first `count` waiters. The lock's word says so already. Handlers are added
-    /// to the batch, if there is one.
+    fn first_writer(&self) -> Option<&Waiter> {
+        self.iter().find(|waiter| !waiter.request.shared)
+    }
+
+    /// Hands the lock to the first `count` waiters, which are readers. The lock's word says so already. Handlers
+    /// are added to the batch, if there is one.
     #[cold]
     pub(super) fn grant(&mut self, count: usize, batch: Option<&Batch>) {
-        let mut readers = 0u32;
+        let writer = self.first_writer().map(|writer| writer.request.priority);
+        let mut passing = 0;
         for _ in 0..count {
-            readers = readers.wrapping_add(self.grant_first(batch).into());
+            let priority = self.grant_first(batch);
+            passing += u32::from(writer.is_some_and(|writer| priority > writer));
         }
-        if readers > 0 {
-            self.overtake(readers);
+        if passing > 0 {
+            self.overtake(passing);
         }
     }
 
-    /// Hands the lock to the first waiter; there must be one. Returns whether it is a reader.
+    /// Hands the lock to the first waiter; there must be one. Returns its priority.
     #[inline(always)]
-    pub(super) fn grant_first(&mut self, batch: Option<&Batch>) -> bool {
+    pub(super) fn grant_first(&mut self, batch: Option<&Batch>) -> u32 {
         let waiter = self.first.get();
         // SAFETY: By the requirement there is one, and it is alive.
-        let (next, shared) = unsafe { ((*waiter).next.get(), (*waiter).request.shared) };
+        let (next, priority) = unsafe { ((*waiter).next.get(), (*waiter).request.priority) };
         self.first.set(next);
         self.changed();
         self.tally.goes_on();
@@ -395,13 +406,13 @@ impl Turnstile {
         unsafe { (*waiter).leaves() };
         // SAFETY: It was in the turnstile until now.
         unsafe { Waiter::end(waiter, Outcome::Granted, batch) };
-        shared
+        priority
     }
 
-    /// This many readers have got the lock ahead of those that wait.
+    /// This many readers of a higher priority have got the lock ahead of the first writer that waits.
     #[cold]
     pub(super) fn overtake(&mut self, readers: u32) {
-        let Some(writer) = self.iter().find(|waiter| !waiter.request.shared) else {
+        let Some(writer) = self.first_writer() else {
             return;
         };
         writer.overtaken.set(writer.overtaken.get() + readers);

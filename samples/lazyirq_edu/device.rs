@@ -168,7 +168,7 @@ impl Edu {
         self.bar.access(dev)
     }
 
-    /// The first half of either handler, in hard-IRQ context: acknowledges the interrupt, and
+    /// The first half of either handler, before anything can block: acknowledges the interrupt, and
     /// returns the registers and the status. None if the device does not interrupt.
     pub(crate) fn acknowledge<'a>(&'a self, dev: &'a Device<Bound>) -> Option<(&'a Bar<'a>, u32)> {
         let bar = self.registers(dev).ok()?;
@@ -267,8 +267,8 @@ impl Edu {
     /// Transfers `bytes` to the device and back. Returns what came back.
     pub(crate) fn dma(&self, bytes: &[u8]) -> Result<KVec<u8>> {
         let memory = self.dma.lock();
-        let memory = memory.as_ref().ok_or(ENXIO)?;
         let command = self.bar.try_access().ok_or(ENODEV)?.read32(DMA_COMMAND);
+        let memory = memory.as_ref().ok_or(ENXIO)?;
         if command & DMA_START != 0 {
             return Err(EBUSY); // Still busy with a job that timed out.
         }

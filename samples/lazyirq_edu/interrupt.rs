@@ -22,15 +22,13 @@ use lazyirq::{Handler, Interrupt, Ipl, Options, StockMeter};
 const NAME: &CStr = c"lazyirq_edu";
 
 /// The lazy handler: one function, which blocks where it must.
-struct Lazy(Arc<Edu>);
-
-impl Handler for Lazy {
+impl Handler for Edu {
     async fn handle(&self, irq: Interrupt<'_>) -> IrqReturn {
         // Acknowledge before anything can block, so that a level-triggered line is quiet by then.
-        let Some((bar, status)) = self.0.acknowledge(irq.device()) else {
+        let Some((bar, status)) = self.acknowledge(irq.device()) else {
             return IrqReturn::None;
         };
-        Edu::record(&mut *self.0.lazy.lock_irq(irq).await, bar, status);
+        Edu::record(&mut *self.lazy.lock_irq(irq).await, bar, status);
         IrqReturn::Handled
     }
 }
@@ -100,7 +98,7 @@ async fn hold(pdev: &pci::Device<Bound>, edu: Arc<Edu>, irq_type: IrqType, ipl: 
     match edu.mechanism {
         Mechanism::Lazy => {
             let options = Options::new(NAME, ipl).shared();
-            let _registration = lazyirq::register(dev, request, options, Lazy(edu))?;
+            let _registration = lazyirq::register(dev, request, options, edu)?;
             pending::<()>().await;
         }
         Mechanism::Stock => {

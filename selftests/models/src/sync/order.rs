@@ -6,7 +6,7 @@
 use super::{
     raw::{Owner, RawLock, Taken},
     sleeper::{Sleep, Sleeper},
-    turnstile::{Outcome, Request, Waiter, OVERTAKEN},
+    turnstile::{Outcome, Request, Waiter, OVERTAKEN, TOGETHER},
 };
 use crate::model;
 
@@ -220,6 +220,61 @@ fn let_in_before_too_often() {
         // Readers are counted only for the first waiting writer.
         let late = s.read(1010);
         assert_eq!(s.queue(), [before, late, writer]);
+    });
+}
+
+/// And for readers that are let in one at a time.
+#[test]
+fn one_by_one() {
+    model(0, || {
+        let mut s = Scene::new();
+        let mut owner = s.write(1);
+        let writer = s.write(20);
+        for _ in 0..OVERTAKEN {
+            let [reader, next] = [s.read(40), s.write(30)];
+            s.release(owner);
+            assert!(s.has(reader));
+            s.release(reader);
+            owner = next;
+            assert!(s.has(owner));
+        }
+        let late = s.read(1010);
+        assert_eq!(s.queue(), [writer, late]);
+    });
+}
+
+/// A writer is not passed by those that are ahead of it anyway.
+#[test]
+fn equals_do_not_pass() {
+    model(0, || {
+        let mut s = Scene::new();
+        let owner = s.write(1);
+        let readers: Vec<_> = (0..OVERTAKEN).map(|_| s.read(20)).collect();
+        let writer = s.write(20);
+        s.release(owner);
+        assert!(readers.iter().all(|&reader| s.has(reader)));
+        let late = s.read(1010);
+        assert!(s.has(late) && !s.has(writer));
+    });
+}
+
+/// Not all readers are let in at a time, and each is in the end.
+#[test]
+fn some_together() {
+    model(0, || {
+        let mut s = Scene::new();
+        let owner = s.write(1);
+        let mut readers: Vec<_> = (0..TOGETHER + 1).map(|_| s.read(20)).collect();
+        let writer = s.write(10);
+        s.release(owner);
+        let last = readers.pop().unwrap();
+        assert!(readers.iter().all(|&reader| s.has(reader)) && !s.has(last));
+        for reader in readers {
+            s.release(reader);
+        }
+        assert!(s.has(last) && !s.has(writer));
+        s.release(last);
+        assert!(s.has(writer));
     });
 }
 
