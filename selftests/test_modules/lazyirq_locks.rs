@@ -25,6 +25,7 @@
 //! | `R0` `W0` | the same, interruptibly |
 //! | `p0` `v0` | the same, if it is possible at once |
 //! | `k0` | take the kernel's mutex 0 (threads) |
+//! | `e0` | take mutex 0, or read/write lock 0 to write: the first that can be had (handlers) |
 //! | `u` | release what was taken last |
 //! | `U` | the same, not preemptible (threads) |
 //! | `h` `b` | wait for `go`, asleep (threads) or busily |
@@ -34,7 +35,12 @@
 //! At the end all locks are released, last first. A step that is done leaves the actor's name and its own in
 //! the trace; `.` is the end, `!` a step that failed. A handler's steps off the lazy path have a `'`.
 
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use core::{
+    future::{poll_fn, Future},
+    pin::pin,
+    sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst},
+    task::Poll,
+};
 use kernel::{
     debugfs::{Dir, File},
     device::Core,
@@ -109,9 +115,8 @@ impl Program {
         for (place, word) in words.enumerate() {
             *this.steps.get_mut(place).ok_or(EINVAL)? = match word.as_bytes() {
                 [what @ (b'u' | b'U' | b'h' | b'b' | b'd' | b'f')] => *what,
-                [what @ (b'x' | b'i' | b't' | b'r' | b'w' | b'R' | b'W' | b'p' | b'v' | b'k'), which @ b'0'..=b'1'] => {
-                    what | (which - b'0') << 7
-                }
+                [what @ (b'x' | b'i' | b't' | b'r' | b'w' | b'R' | b'W' | b'p' | b'v' | b'k'
+                | b'e'), which @ b'0'..=b'1'] => what | (which - b'0') << 7,
                 _ => return Err(EINVAL),
             };
         }
@@ -312,6 +317,15 @@ impl Handler for Actor {
                 b'p' => rwlock.try_read_irq(irq).map(TakenIrq::Read),
                 b'w' => Some(TakenIrq::Write(rwlock.write_irq(irq).await)),
                 b'v' => rwlock.try_write_irq(irq).map(TakenIrq::Write),
+                b'e' => {
+                    let mut mutex = pin!(mutex.lock_irq(irq));
+                    let mut rwlock = pin!(rwlock.write_irq(irq));
+                    let either = poll_fn(|context| match mutex.as_mut().poll(context) {
+                        Poll::Ready(guard) => Poll::Ready(TakenIrq::Mutex(guard)),
+                        Poll::Pending => rwlock.as_mut().poll(context).map(TakenIrq::Write),
+                    });
+                    Some(either.await)
+                }
                 b'd' => {
                     irq.defer().await;
                     None
