@@ -312,9 +312,7 @@ impl RawLock {
     #[inline(always)]
     fn hand_over(&self, mut turnstile: RawSpinGuard<'_, Turnstile>, batch: Option<&Batch>) {
         match turnstile.heir() {
-            Some(heir) => self.pass_on(&mut turnstile, heir, |turnstile| {
-                turnstile.grant_first(batch);
-            }),
+            Some(heir) => self.pass_on(&mut turnstile, heir, batch),
             None if turnstile.is_empty() => self.word.store(0, Release), // As in `release_write`.
             None => self.pass_on_to_readers(&mut turnstile, batch),
         }
@@ -327,13 +325,11 @@ impl RawLock {
 
     #[cold]
     fn pass_on_to_readers(&self, turnstile: &mut Turnstile, batch: Option<&Batch>) {
-        let heirs = turnstile.reading_heirs();
-        let count = heirs.count;
-        self.pass_on(turnstile, heirs, |turnstile| turnstile.grant(count, batch));
+        self.pass_on(turnstile, turnstile.reading_heirs(), batch);
     }
 
     #[inline(always)]
-    fn pass_on(&self, turnstile: &mut Turnstile, heirs: Heirs, grant: impl FnOnce(&mut Turnstile)) {
+    fn pass_on(&self, turnstile: &mut Turnstile, heirs: Heirs, batch: Option<&Batch>) {
         if observed() {
             events::hands_over(self, turnstile, heirs.count);
         }
@@ -341,7 +337,11 @@ impl RawLock {
         // Before they are granted the lock, since then they own it. The `Release` pairs with the
         // `Acquire` of readers that join them.
         self.word.store(heirs.word | waiters, Release);
-        grant(turnstile);
+        if heirs.shared {
+            turnstile.grant(heirs.count, batch);
+        } else {
+            turnstile.grant_first(batch);
+        }
         if heirs.more {
             watch(self, turnstile);
         }

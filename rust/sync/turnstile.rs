@@ -174,6 +174,8 @@ impl Waiter {
 pub(super) struct Heirs {
     /// The number of waiters that get it, from the first.
     pub(super) count: usize,
+    /// They are readers.
+    pub(super) shared: bool,
     /// The lock's word with them as owners.
     pub(super) word: usize,
     /// Whether there are more waiters than these.
@@ -353,6 +355,7 @@ impl Turnstile {
         let first = self.iter().next().filter(|first| !first.request.shared)?;
         Some(Heirs {
             count: 1,
+            shared: false,
             word: first.request.owner.word(),
             more: !first.next.get().is_null(),
         })
@@ -363,6 +366,7 @@ impl Turnstile {
         let count = self.readers();
         Heirs {
             count,
+            shared: true,
             word: crate::sync::raw::readers(count),
             more: self.iter().nth(count).is_some(),
         }
