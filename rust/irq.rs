@@ -112,9 +112,9 @@ pub struct Registration<H: Handler> {
 
 /// Registers `handler` for the interrupt `request` (a [`kernel::pci::IrqVector`], say) of the device `dev`.
 ///
-/// The returned value belongs to the device, which must be the calling driver's own (it is the kernel crate's
-/// [`Devres`]), so that the registration ends, at the latest, when the device is unbound. The interrupt's vectors must be kept for as long; a
-/// driver stores both in its data, the registration first. Managed resources that the handler reaches
+/// The returned value (the kernel crate's [`Devres`]) belongs to the device, which must be the calling driver's own:
+/// the registration ends, at the latest, when the device is unbound. The interrupt's vectors must be kept for as
+/// long; a driver stores both in its data, the registration first. Managed resources that the handler reaches
 /// must be made before: at unbinding, the newest ones are released first.
 ///
 /// Interrupts may start the handler even before this returns: what it needs is to be made before, or by its
