@@ -8,7 +8,7 @@
 . "$(dirname "$0")/locks.sh"
 
 ktap_print_header
-ktap_set_plan 10
+ktap_set_plan 11
 
 online() { echo "$1" >/sys/devices/system/cpu/cpu1/online; }
 
@@ -71,6 +71,21 @@ boosted() {
 	ended Z && ended B && return $result
 }
 check "it runs there at the priority of a thread that waits for its lock" boosted
+
+# The first interrupt that an ithread runs after its CPU was offline costs a switch to it and one away, as always.
+# (Something else may preempt it once. The first time it also notices what other CPUs have taken over.)
+charged() {
+	local round before
+	for round in 0 1 2 3; do
+		online 0 && online 1 && pin 0 1 && reset && device_stats 0 && before=${stats[switches]} || return 1
+		handler 0 G d && trace_has "G.'" && device_stats 0 || return 1
+		[ $round = 0 ] && continue
+		[ $((stats[switches] - before)) = 2 ] && return
+		ktap_print_msg "it has cost $((stats[switches] - before))"
+	done
+	return 1
+}
+check "what it does there meanwhile is charged to no interrupt" charged
 check "the driver unloads" stop_locks
 online 1
 ktap_finished
