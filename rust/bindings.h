@@ -22,6 +22,12 @@
 /* The highest IPL with an unfinished continuation on the CPU, 0 for none. */
 DECLARE_PER_CPU(int, lazyirq_level);
 
+/* The CPU's element of ithread.rs's array, while the module is loaded. */
+struct lazyirq_cpu;
+DECLARE_PER_CPU(struct lazyirq_cpu *, lazyirq_this_one);
+void lazyirq_set_cpu(unsigned int cpu, struct lazyirq_cpu *element);
+struct lazyirq_cpu *lazyirq_this_cpu(void);
+
 /* The static key of observe.rs: a NOP on the lazy path while it is off. */
 struct lazyirq_key_set {
 	struct static_key_false observed;
@@ -90,7 +96,7 @@ void lazyirq_loan_owe(struct rt_mutex *mutex, struct task_struct *task);
 void lazyirq_loan_wait(struct rt_mutex *mutex);
 void lazyirq_loan_repay(struct rt_mutex *mutex);
 
-int lazyirq_releaser_begin(void);
+struct lazyirq_cpu *lazyirq_releaser_begin(void);
 void lazyirq_releaser_end(void);
 unsigned int lazyirq_resume_budget(void);
 bool lazyirq_is_wanted(void);
@@ -107,8 +113,8 @@ void lazyirq_line_put(struct irq_desc *line);
 bool lazyirq_line_is_there(struct irq_desc *line);
 void lazyirq_line_await(struct irq_desc *line);
 void lazyirq_line_unmask(struct irq_desc *line);
-unsigned int lazyirq_line_busy(struct irq_desc *line);
-bool lazyirq_line_idle(struct irq_desc *line);
+int *lazyirq_line_active(struct irq_desc *line);
+struct irq_desc *lazyirq_line_idle(struct irq_desc *line);
 void lazyirq_line_wake(struct irq_desc *line);
 
 #endif /* LAZYIRQ_BINDINGS_H */

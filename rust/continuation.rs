@@ -21,6 +21,7 @@
 //!      Idle, Running --12--> Dead          a pending poll that nothing will ever wake
 //!      Armed --13--> Idle, Running         it does not wait after all
 //!      Armed, Notified --14--> Idle, Queued    it is done all the same
+//!      Parked --15--> Running                  woken and resumed
 //! ```
 //!
 //! | # | from, to | who, where |
@@ -39,6 +40,7 @@
 //! | 12 | → Dead | the poller |
 //! | 13 | Armed → Idle, Running | as 1 or 7: there is nothing to wait for, or the last wait was given up |
 //! | 14 | Armed, Notified → Idle, Queued | the poller, as 8 or 10: what the handler was armed for, or woken by, no longer matters |
+//! | 15 | Parked → Running | the releaser of the lock: 5 and 6 in one step |
 //!
 //! A lazy path that does not wait leaves the word alone: it stays Idle, and nothing is written. That is sound
 //! because an interrupt line never runs its handlers on two CPUs at a time, and only the hard-IRQ entry
@@ -49,7 +51,11 @@
 //! stopped. The IPL changes only in Idle: an unfinished handler counts in IPL order by the IPL that it had
 //! when it left Idle.
 
-use crate::primitive::{AcqRel, Acquire, AtomicU32, Relaxed};
+use crate::{
+    ipl::Ipl,
+    primitive::{AcqRel, Acquire, AtomicU32, Relaxed},
+};
+use core::hint::assert_unchecked;
 
 /// What the handler is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +85,10 @@ pub(crate) enum Phase {
 /// As a signed number an idle word is the IPL and a busy one is negative, so that the lazy path
 /// asks both of its questions, "is it free?" and "is its IPL above all that is unfinished here?",
 /// with one comparison.
+///
+/// # Invariants
+///
+/// Both IPLs are of that type, or 0.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct State(u32);
 
@@ -112,6 +122,15 @@ impl State {
         (self.0 & Self::EVENTS) >> Self::EVENTS_SHIFT
     }
 
+    #[inline(always)]
+    pub(crate) fn ipl(self) -> usize {
+        let ipl = (self.0 & Self::IPL) as usize;
+        // So that arrays need not be checked.
+        // SAFETY: By the type invariant.
+        unsafe { assert_unchecked(ipl < Ipl::COUNT) };
+        ipl
+    }
+
     pub(crate) fn is_masked(self) -> bool {
         self.0 & Self::MASKED != 0
     }
@@ -136,8 +155,8 @@ impl State {
         State(rest | (phase as u32) << Self::PHASE_SHIFT | busy)
     }
 
-    fn with_next_ipl(self, ipl: u8) -> State {
-        State(self.0 & !Self::NEXT_IPL | u32::from(ipl) << Self::NEXT_IPL_SHIFT)
+    fn with_next_ipl(self, ipl: Ipl) -> State {
+        State(self.0 & !Self::NEXT_IPL | u32::from(ipl.get()) << Self::NEXT_IPL_SHIFT)
     }
 
     fn masked(self) -> State {
@@ -175,7 +194,7 @@ pub(crate) enum Pending {
 
 /// What must be done after a handler is done, by the context that resumed it.
 #[must_use]
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Done {
     /// 8: it is Idle.
     Idle,
@@ -191,18 +210,18 @@ pub(crate) enum Done {
 pub(crate) struct Continuation(AtomicU32);
 
 impl Continuation {
-    pub(crate) fn new(ipl: u8) -> Self {
-        Self(AtomicU32::new(ipl.into()))
+    pub(crate) fn new(ipl: Ipl) -> Self {
+        Self(AtomicU32::new(ipl.get().into()))
     }
 
     /// The IPL by which an unfinished handler counts, or by which the next interrupt will.
     pub(crate) fn ipl(&self) -> usize {
-        (self.0.load(Relaxed) & State::IPL) as usize
+        State(self.0.load(Relaxed)).ipl()
     }
 
     /// Sets the IPL; that of an unfinished handler changes when the handler is Idle again. Returns whether it
     /// has changed already.
-    pub(crate) fn set_ipl(&self, ipl: u8) -> bool {
+    pub(crate) fn set_ipl(&self, ipl: Ipl) -> bool {
         let old = self.update(|state| {
             let state = state.with_next_ipl(ipl);
             Some(state.with(state.phase()))
@@ -234,15 +253,24 @@ impl Continuation {
 
     /// 1, 7: the handler is about to be put in a wait queue. From here on it may be woken. Returns the
     /// previous phase.
-    #[inline]
     pub(crate) fn arm(&self) -> Phase {
-        const ARMED: u32 = (Phase::Armed as u32) << State::PHASE_SHIFT | State::BUSY;
-        if State(self.0.load(Relaxed)).phase() == Phase::Idle {
-            // No other context leaves Idle, whose bits are 0.
-            self.0.fetch_or(ARMED, AcqRel);
+        if self.arm_first().is_some() {
             return Phase::Idle;
         }
         self.arm_again()
+    }
+
+    /// 1, if the handler is Idle. Returns its IPL.
+    #[inline(always)]
+    pub(crate) fn arm_first(&self) -> Option<usize> {
+        const ARMED: u32 = (Phase::Armed as u32) << State::PHASE_SHIFT | State::BUSY;
+        let state = State(self.0.load(Relaxed));
+        if state.phase() != Phase::Idle {
+            return None;
+        }
+        // No other context leaves Idle, whose bits are 0.
+        self.0.fetch_or(ARMED, AcqRel);
+        Some(state.ipl())
     }
 
     /// 7.
@@ -279,15 +307,29 @@ impl Continuation {
         self.wake_disturbed()
     }
 
+    /// Its IPL, if the handler waits, and nothing else has happened since it began to.
+    #[inline(always)]
+    pub(crate) fn parked_ipl(&self) -> Option<usize> {
+        let state = self.load();
+        let ipl = state.ipl();
+        (state == Self::only(Phase::Parked, ipl)).then_some(ipl)
+    }
+
+    /// 15: the handler waits for what the caller has released, and is about to be resumed by it.
+    /// Returns false, and does nothing, if that is not so any more.
+    #[must_use]
+    #[inline(always)]
+    pub(crate) fn wake_running(&self, ipl: usize) -> bool {
+        self.exchange(Phase::Parked, Phase::Running, ipl)
+    }
+
     #[cold]
     fn wake_disturbed(&self) -> bool {
         let old = self.update(|state| match state.phase() {
             Phase::Armed | Phase::Running => Some(state.with(Phase::Notified)),
             Phase::Parked => Some(state.with(Phase::Queued)),
-            // Write the word although it does not change. Then either 6 comes later and pairs with this, so
-            // that its poll sees what the handler waited for; or 6 came first, and the handler is not found
-            // Queued here. A mere load would guarantee neither, and nothing would wake the handler.
-            _ => Some(state),
+            // If it is Queued, its next poll is yet to come, and looks at the turnstile.
+            _ => None,
         });
         old.phase() == Phase::Parked
     }
@@ -323,6 +365,12 @@ impl Continuation {
     #[inline]
     pub(crate) fn is_awaiting(&self) -> bool {
         matches!(self.load().phase(), Phase::Armed | Phase::Notified)
+    }
+
+    /// The same after the first poll.
+    #[inline]
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.load().phase() != Phase::Idle
     }
 
     /// 2, 4: a poll returned pending, and is awaiting something.
@@ -367,18 +415,29 @@ impl Continuation {
     }
 
     /// 8, 10, 14: a handler is done in the context that resumed it.
-    #[inline]
-    pub(crate) fn done(&self) -> Done {
-        const RUNNING: u32 = (Phase::Running as u32) << State::PHASE_SHIFT | State::BUSY;
+    #[inline(always)]
+    pub(crate) fn done(&self, ipl: usize) -> Done {
         // Nearly always nothing has happened meanwhile: no event, no new IPL.
-        let word = self.0.load(Relaxed);
-        let ipl = word & State::IPL;
-        let undisturbed = word == RUNNING | ipl;
-        let exchange = |to| self.0.compare_exchange(word, to, AcqRel, Relaxed);
-        if undisturbed && exchange(ipl).is_ok() {
+        if self.exchange(Phase::Running, Phase::Idle, ipl) {
             return Done::Idle;
         }
         self.done_disturbed()
+    }
+
+    /// The word that says nothing but this.
+    #[inline(always)]
+    fn only(phase: Phase, ipl: usize) -> State {
+        let busy = if phase == Phase::Idle { 0 } else { State::BUSY };
+        State((phase as u32) << State::PHASE_SHIFT | busy | ipl as u32)
+    }
+
+    /// Changes the phase, if the word says nothing but `from` and the IPL.
+    #[inline(always)]
+    fn exchange(&self, from: Phase, to: Phase, ipl: usize) -> bool {
+        let (from, to) = (Self::only(from, ipl), Self::only(to, ipl));
+        self.0
+            .compare_exchange(from.0, to.0, AcqRel, Relaxed)
+            .is_ok()
     }
 
     #[cold]

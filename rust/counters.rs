@@ -12,7 +12,7 @@
 //! ```
 
 use crate::{
-    primitive::{load_own, AtomicU64, Relaxed, Release},
+    primitive::{const_fn, load_own, AtomicU64, Relaxed, Release},
     seqcount::SeqCount,
 };
 
@@ -25,6 +25,15 @@ pub(crate) struct Counter {
 }
 
 impl Counter {
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self {
+                count: AtomicU64::new(0),
+                base: AtomicU64::new(0),
+            }
+        }
+    }
+
     /// The `Release` pairs with the fence after each look: a reader that sees a count sees what was counted
     /// before.
     #[inline(always)]

@@ -36,6 +36,20 @@ void lazyirq_set_level_of(unsigned int cpu, int level)
 	per_cpu(lazyirq_level, cpu) = level;
 }
 
+/* The CPU's element of ithread.rs's array, while the module is loaded. */
+DEFINE_PER_CPU(struct lazyirq_cpu *, lazyirq_this_one);
+
+void lazyirq_set_cpu(unsigned int cpu, struct lazyirq_cpu *element)
+{
+	per_cpu(lazyirq_this_one, cpu) = element;
+}
+
+/* What is called for each blocked interrupt is not traced: that is a NOP less. */
+notrace struct lazyirq_cpu *lazyirq_this_cpu(void)
+{
+	return this_cpu_read(lazyirq_this_one);
+}
+
 struct call {
 	void (*f)(unsigned int cpu, unsigned int arg);
 	unsigned int arg;
@@ -77,12 +91,12 @@ void lazyirq_await_each_cpu(bool (*f)(unsigned int cpu, unsigned int arg), unsig
 	cpus_read_unlock();
 }
 
-void lazyirq_irq_off(void)
+notrace void lazyirq_irq_off(void)
 {
 	local_irq_disable();
 }
 
-void lazyirq_irq_on(void)
+notrace void lazyirq_irq_on(void)
 {
 	local_irq_enable();
 }
@@ -260,24 +274,29 @@ void lazyirq_line_unmask(struct irq_desc *line)
 		enable_irq(irq_desc_get_irq(line));
 }
 
-/* Returns the CPU, to save a separate call on the path of a handler that blocks. Hard IRQ. */
-unsigned int lazyirq_line_busy(struct irq_desc *line)
+/* Their number, for Rust to increment. */
+int *lazyirq_line_active(struct irq_desc *line)
 {
-	atomic_inc(&line->threads_active);
-	return smp_processor_id();
+	return line ? &line->threads_active.counter : NULL;
+}
+
+/* Out of line, so that nothing has to be saved where nobody waits. */
+static noinline struct irq_desc *keep(struct irq_desc *line)
+{
+	rcu_read_lock();
+	return line;
 }
 
 /*
- * Called with interrupts off. Returns whether somebody waits: then lazyirq_line_wake() must be called once
+ * Called with interrupts off. Returns the line if somebody waits: then lazyirq_line_wake() must be called once
  * they are on; until then the line stays, whatever happens to it.
  */
-bool lazyirq_line_idle(struct irq_desc *line)
+notrace struct irq_desc *lazyirq_line_idle(struct irq_desc *line)
 {
 	/* Fully ordered, as is going to sleep. */
-	if (!atomic_dec_and_test(&line->threads_active) || !waitqueue_active(&line->wait_for_threads))
-		return false;
-	rcu_read_lock();
-	return true;
+	if (likely(!atomic_dec_and_test(&line->threads_active) || !waitqueue_active(&line->wait_for_threads)))
+		return NULL;
+	return keep(line);
 }
 
 void lazyirq_line_wake(struct irq_desc *line)

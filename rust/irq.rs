@@ -10,7 +10,7 @@ use crate::{
     line::Line,
     observe::{self, observed, By},
     percpu,
-    slot::{irqreturn, Head, Slot, RESUME, UNFINISHED},
+    slot::{irqreturn, Head, Place, Slot, RESUME, UNFINISHED},
     stats::{Mechanism, Stats},
 };
 use core::{
@@ -184,7 +184,7 @@ impl<H: Handler> Registration<H> {
         );
         let slot = KBox::pin_init::<Error>(
             try_pin_init!(Slot {
-                head: Head::new(enter::<H, F, M>, drop_future::<H, F, M>, dev, stats),
+                head: Head::new(enter::<H, F, M>, drop_future::<H, F, M>, dev, options.ipl, stats),
                 make,
                 future: UnsafeCell::new(MaybeUninit::<F>::uninit()),
                 handler <- handler,
@@ -360,7 +360,8 @@ where
         return head.arrived_busy();
     } else {
         cold();
-        if !head.started.get() {
+        if head.place.get() == Place::Held {
+            head.place.set(Place::Resumed);
             start();
         }
     }
@@ -368,10 +369,9 @@ where
     // SAFETY: The future exists, and is pinned: it lies in the slot until it is dropped there.
     let pinned = unsafe { Pin::new_unchecked((*future).assume_init_mut()) };
     let Poll::Ready(ret) = pinned.poll(&mut Context::from_waker(Waker::noop())) else {
-        return if head.off_lazy_path.get() {
-            UNFINISHED
-        } else {
-            head.left_lazy_path()
+        return match head.place.get() {
+            Place::LazyPath => head.left_lazy_path(),
+            _ => UNFINISHED,
         };
     };
     // SAFETY: It is done, and not used again.
@@ -379,7 +379,7 @@ where
     let ret = irqreturn(ret);
     if !head.continuation.may_start(0) {
         cold();
-        if head.off_lazy_path.get() {
+        if head.place.get() != Place::LazyPath {
             return ret;
         }
         head.continuation.done_lazily();

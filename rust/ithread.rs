@@ -12,7 +12,7 @@ use crate::{
     bindings,
     counters::Counter,
     ipl::Ipl,
-    primitive::{fence, AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release, SeqCst},
+    primitive::{fence, AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Relaxed, Release, SeqCst},
     runqueue::RunQueue,
     slot::Head,
     sync::dispatch,
@@ -28,7 +28,7 @@ mod threads;
 mod unfinished;
 
 use boost::Boosted;
-pub(crate) use boost::{end_pass, Boost};
+pub(crate) use boost::{end_pass, has_run, Boost};
 pub(crate) use threads::{each, reset, Ithread, Users};
 pub(crate) use unfinished::{
     add_unfinished, finished_for, forget_all_moved, is_alone, resume_in_releaser, InterruptsOff,
@@ -59,8 +59,11 @@ struct Work {
 /// A cell of `work` is touched by the ithread of its IPL alone, but for those in `boosted`, which are the
 /// dispatcher's; `unfinished` is touched by this CPU alone, with interrupts off.
 #[repr(align(64))]
-struct Cpu {
+pub(crate) struct Cpu {
+    id: u32,
     work: [Work; Ipl::COUNT],
+    /// Any of these ithreads may be boosted.
+    has_boosts: AtomicBool,
     unfinished: UnsafeCell<Unfinished>,
 }
 
@@ -70,7 +73,25 @@ unsafe impl Sync for Cpu {}
 /// All CPUs, indexed by number. Set while the module is loaded.
 static CPUS: AtomicPtr<Cpu> = AtomicPtr::new(ptr::null_mut());
 
-fn cpu(id: u32) -> &'static Cpu {
+impl Cpu {
+    /// What the shim has returned for this CPU, or for none.
+    ///
+    /// # Safety
+    ///
+    /// As for `cpu`.
+    #[inline(always)]
+    pub(crate) unsafe fn from_raw(element: *mut bindings::lazyirq_cpu) -> Option<&'static Cpu> {
+        // SAFETY: By the requirement; it was given such pointers.
+        unsafe { element.cast::<Cpu>().as_ref() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+}
+
+pub(crate) fn cpu(id: u32) -> &'static Cpu {
     // SAFETY: `CPUS` points to an element for each possible CPU from the module's start to its end, and all
     // calls lie in between: they come from handlers, whose registrations keep the module, and from the
     // module's own files and timer. `id` is the number of a CPU.
@@ -78,8 +99,8 @@ fn cpu(id: u32) -> &'static Cpu {
 }
 
 /// Is something of `ipl` or above runnable on the CPU? The answer may be out of date at once.
-pub(crate) fn is_busy(id: u32, ipl: usize) -> bool {
-    let mut levels = cpu(id).work.iter().skip(ipl);
+pub(crate) fn is_busy(cpu: &Cpu, ipl: usize) -> bool {
+    let mut levels = cpu.work.iter().skip(ipl);
     levels.any(|work| work.runnable.is_busy())
 }
 
@@ -90,20 +111,20 @@ pub(crate) fn is_busy(id: u32, ipl: usize) -> bool {
 /// it may be done, its registration dropped, and the thread told to end. But a thread's memory is freed only
 /// after an RCU grace period, and a thread that has ended is not woken.
 #[inline]
-pub(crate) fn enqueue(head: &Head, home: u32) {
+pub(crate) fn enqueue(head: &Head, home: &'static Cpu) {
     if !push(head, home, false) {
-        enqueue_elsewhere(head, home);
+        enqueue_elsewhere(head, home.id);
     }
 }
 
-/// Queues a continuation on the CPU `id`, if that is online and its ithread is known.
+/// Queues a continuation on `cpu`, if that is online and its ithread is known.
 ///
 /// The ithreads of an IPL exist while a handler of it is registered, and this one is unfinished. On a CPU that
 /// has just come online the ithread may not be known yet: with `is_last_resort` the continuation is queued there
 /// all the same, and found by the ithread when it first looks.
 #[inline]
-fn push(head: &Head, id: u32, is_last_resort: bool) -> bool {
-    let work = &cpu(id).work[head.ipl()];
+fn push(head: &Head, cpu: &'static Cpu, is_last_resort: bool) -> bool {
+    let work = &cpu.work[head.ipl()];
     let thread = work.thread.load(Relaxed);
     if thread.is_null() && !is_last_resort {
         return false;
@@ -134,7 +155,7 @@ fn enqueue_elsewhere(head: &Head, home: u32) {
         // SAFETY: Any context.
         id = unsafe { bindings::lazyirq_next_online_cpu(id) };
         head.goes_to(id);
-        if push(head, id, tries > kernel::cpu::nr_cpu_ids()) {
+        if push(head, cpu(id), tries > kernel::cpu::nr_cpu_ids()) {
             break;
         }
         tries += 1;
@@ -151,17 +172,17 @@ fn enqueue_elsewhere(head: &Head, home: u32) {
 #[cold]
 unsafe fn take_over(head: &Head, id: u32, ipl: usize) {
     let old = head.home();
-    head.set_home(id);
+    head.set_home(cpu(id));
     // SAFETY: An ithread, on its CPU.
     unsafe {
         let _off = InterruptsOff::new();
-        add_unfinished(id, ipl);
+        add_unfinished(cpu(id), ipl);
     }
     // Only the other CPU may change its count.
-    cpu(old).work[ipl].moved.fetch_add(1, Release);
+    old.work[ipl].moved.fetch_add(1, Release);
     fence(SeqCst);
     // An ithread that is not known yet, since its CPU has only just come, looks by itself.
-    let thread = cpu(old).work[ipl].thread.load(Relaxed);
+    let thread = old.work[ipl].thread.load(Relaxed);
     if !thread.is_null() {
         // SAFETY: The ithreads of this IPL exist; one that sleeps because its CPU is offline keeps sleeping.
         unsafe { bindings::wake_up_process(thread) };
@@ -235,12 +256,12 @@ unsafe extern "C" fn run<const IPL: usize>(id: u32) {
     // SAFETY: What is in a queue is Queued, and so alive; it is out of the queue now, so no other context
     // runs it.
     unsafe {
-        if (*head).home() != id {
+        if (*head).home().id != id {
             take_over(&*head, id, IPL);
         }
         (*head).resume_in_ithread(thread, switches);
     }
-    boost::has_run(id, IPL);
+    boost::has_run(cpu(id), IPL);
     work.runnable.done();
 }
 
@@ -257,7 +278,7 @@ unsafe extern "C" fn park<const IPL: usize>(id: u32) {
     // SAFETY: As above.
     while let Some(head) = unsafe { queue.pop() } {
         // SAFETY: What is in a queue is Queued, and so alive.
-        enqueue(unsafe { &*head }, id);
+        enqueue(unsafe { &*head }, cpu(id));
     }
 }
 
@@ -302,8 +323,9 @@ impl Ithreads {
         unsafe { threads::USERS.init() };
         let count = kernel::cpu::nr_cpu_ids() as usize;
         let mut cpus = KVVec::with_capacity(count, GFP_KERNEL)?;
-        for _ in 0..count {
+        for id in 0..count as u32 {
             let cpu = Cpu {
+                id,
                 work: core::array::from_fn(|_| Work {
                     thread: AtomicPtr::new(ptr::null_mut()),
                     runnable: RunQueue::new(),
@@ -313,9 +335,14 @@ impl Ithreads {
                     preempted: AtomicUsize::new(0),
                     boosted: Boosted::new(),
                 }),
+                has_boosts: AtomicBool::new(false),
                 unfinished: UnsafeCell::new(Unfinished::NONE),
             };
             cpus.push(cpu, GFP_KERNEL)?;
+        }
+        for cpu in &mut cpus {
+            // SAFETY: There is such a CPU, or at least such a number.
+            unsafe { bindings::lazyirq_set_cpu(cpu.id, (&raw mut *cpu).cast()) };
         }
         CPUS.store(cpus.as_mut_ptr(), Relaxed);
         Ok(Self { _cpus: cpus })

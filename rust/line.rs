@@ -2,7 +2,13 @@
 
 //! A requested interrupt line: what a registration needs besides its slot.
 
-use crate::{bindings, irq::Options, primitive::Relaxed, registered, slot::Head};
+use crate::{
+    bindings,
+    irq::Options,
+    primitive::{AtomicI32, Relaxed},
+    registered,
+    slot::Head,
+};
 use core::ptr::NonNull;
 use kernel::{error::to_result, prelude::*};
 
@@ -12,44 +18,58 @@ use kernel::{error::to_result, prelude::*};
 ///
 /// The description exists, and stays, whatever becomes of the line; or this is null, for an interrupt that
 /// does not exist, whose request fails.
-pub(crate) struct LineRef(*mut bindings::irq_desc);
+pub(crate) struct LineRef {
+    line: *mut bindings::irq_desc,
+    /// The number of its unfinished handlers, in the description.
+    active: *mut c_int,
+}
 
 impl LineRef {
     pub(crate) fn new(irq: u32) -> Self {
         // SAFETY: Any context.
+        let line = unsafe { bindings::lazyirq_line_get(irq) };
+        // SAFETY: It is a line, or null.
+        let active = unsafe { bindings::lazyirq_line_active(line) };
         // INVARIANT: This holds a reference to it, if there is one.
-        Self(unsafe { bindings::lazyirq_line_get(irq) })
+        Self { line, active }
     }
 
     pub(crate) fn as_ptr(&self) -> *mut bindings::irq_desc {
-        self.0
+        self.line
+    }
+
+    /// Counts one more unfinished handler. Hard IRQ.
+    #[inline(always)]
+    pub(crate) fn count(&self) {
+        // SAFETY: By the type invariant; what is requested exists. It is an atomic for C.
+        unsafe { AtomicI32::from_ptr(self.active) }.fetch_add(1, Relaxed);
     }
 
     /// Does the line still have its number? A driver may have freed its vectors before their registrations
     /// ended.
     pub(crate) fn is_there(&self) -> bool {
         // SAFETY: By the type invariant; what is requested exists.
-        unsafe { bindings::lazyirq_line_is_there(self.0) }
+        unsafe { bindings::lazyirq_line_is_there(self.line) }
     }
 
     /// Undoes a masking.
     pub(crate) fn unmask(&self) {
         // SAFETY: By the type invariant; what was masked exists.
-        unsafe { bindings::lazyirq_line_unmask(self.0) };
+        unsafe { bindings::lazyirq_line_unmask(self.line) };
     }
 
     /// Waits for the unfinished handlers of a requested line, as `synchronize_irq()` does where the line
     /// still exists. Thread, may sleep.
     pub(crate) fn wait_until_idle(&self) {
         // SAFETY: By the type invariant; what is requested exists.
-        unsafe { bindings::lazyirq_line_await(self.0) };
+        unsafe { bindings::lazyirq_line_await(self.line) };
     }
 }
 
 impl Drop for LineRef {
     fn drop(&mut self) {
         // SAFETY: By the type invariant; it is not used again.
-        unsafe { bindings::lazyirq_line_put(self.0) };
+        unsafe { bindings::lazyirq_line_put(self.line) };
     }
 }
 

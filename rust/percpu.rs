@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The one per-CPU variable on the lazy path.
+//! The per-CPU variables on the way of an interrupt: that of the lazy path, and another for handlers that block.
 
 use crate::bindings;
 
@@ -46,5 +46,29 @@ pub(crate) fn level() -> i32 {
     // SAFETY: Safe in any context.
     unsafe {
         bindings::lazyirq_this_level()
+    }
+}
+
+/// The CPU's element of `ithread.rs`'s array. The caller stays on it.
+#[inline(always)]
+pub(crate) fn this_cpu() -> *mut bindings::lazyirq_cpu {
+    #[cfg(all(CONFIG_X86_64, CONFIG_SMP))]
+    {
+        let element;
+        // SAFETY: As in `level`.
+        unsafe {
+            core::arch::asm!(
+                "mov {element}, gs:[rip + {variable}]",
+                element = out(reg) element,
+                variable = sym bindings::lazyirq_this_one,
+                options(readonly, nostack, preserves_flags),
+            )
+        };
+        element
+    }
+    #[cfg(not(all(CONFIG_X86_64, CONFIG_SMP)))]
+    // SAFETY: Safe in any context.
+    unsafe {
+        bindings::lazyirq_this_cpu()
     }
 }

@@ -64,19 +64,19 @@ module_param_cb(resume_budget, &budget_ops, &resume_budget, 0644);
 MODULE_PARM_DESC(resume_budget, "How many handlers one release resumes at most; the others are left to the ithreads");
 
 /*
- * If the caller may lend its context, it is not preempted until lazyirq_releaser_end(), and its CPU is
- * returned. Otherwise a negative number is: with preemption or interrupts off, the caller may hold
+ * If the caller may lend its context, it is not preempted until lazyirq_releaser_end(), and
+ * lazyirq_this_cpu() is returned. Otherwise NULL is: with preemption or interrupts off, the caller may hold
  * a spinlock that the handler takes.
  */
-int lazyirq_releaser_begin(void)
+notrace struct lazyirq_cpu *lazyirq_releaser_begin(void)
 {
 	if (READ_ONCE(resume) != RELEASER || !preemptible())
-		return -1;
+		return NULL;
 	preempt_disable();
-	return smp_processor_id();
+	return this_cpu_read(lazyirq_this_one);
 }
 
-void lazyirq_releaser_end(void)
+notrace void lazyirq_releaser_end(void)
 {
 	preempt_enable();
 }

@@ -21,21 +21,23 @@
 //! to the same [batch](Batch), and run when it is done.
 
 use crate::{
-    bindings, ithread,
+    bindings,
+    ithread::{self, Cpu},
     primitive::Cell,
     runqueue::Link,
-    slot::Head,
+    slot::{Counted, Head},
     sync::{Owner, Party},
 };
-use core::ptr;
+use core::{mem::MaybeUninit, ptr};
 
 /// The continuations that a releaser is to resume. Lives on its stack.
 pub(crate) struct Batch {
     /// The releaser's CPU.
-    cpu: u32,
+    cpu: &'static Cpu,
     /// First in, first out.
     first: Cell<*mut Head>,
-    last: Cell<*mut Head>,
+    /// Not set while the batch is empty.
+    last: Cell<MaybeUninit<*mut Head>>,
     /// A line whose last unfinished handler this releaser has finished, and that a thread waits for
     /// (`synchronize_irq()`, say).
     awaited: Cell<*mut bindings::irq_desc>,
@@ -43,24 +45,34 @@ pub(crate) struct Batch {
 
 /// Has `owner`, the caller, release a lock. Handlers that it goes to are added to the batch that
 /// `release` is given, and resumed; without a batch the ithreads get them.
+///
+/// `pass_on` is tried first, if there is a batch: it may hand the lock over to a single handler.
 #[inline(always)]
-pub(crate) fn release(owner: Owner, release: impl FnOnce(Option<&Batch>)) {
-    let own = match owner.party() {
-        Party::Handler(_) => None,
-        Party::Thread(_) => Batch::begin(),
-    };
-    let batch = match owner.party() {
+pub(crate) fn release(
+    owner: Owner,
+    pass_on: impl FnOnce() -> Option<*const Head>,
+    release: impl FnOnce(Option<&Batch>),
+) {
+    if let Party::Handler(slot) = owner.party() {
         // SAFETY: A handler that owns a lock is alive, and it is what is running here.
-        Party::Handler(slot) => unsafe { (*(slot as *const Head)).batch() },
-        Party::Thread(_) => own.as_ref(),
-    };
-    release(batch);
-    if let Some(own) = &own {
-        own.run();
-        // SAFETY: The batch was begun.
-        unsafe { bindings::lazyirq_releaser_end() };
-        own.tell();
+        let batch = unsafe { (*(slot as *const Head)).batch() };
+        return match batch.and_then(|_| pass_on()) {
+            // SAFETY: There is a batch, so its releaser is not preempted, and no RCU grace period ends.
+            Some(heir) => unsafe { (*heir).wake(batch) },
+            None => release(batch),
+        };
     }
+    let Some(own) = Batch::begin() else {
+        return release(None);
+    };
+    match pass_on() {
+        // SAFETY: The thread is not preempted: no RCU grace period ends.
+        Some(heir) => own.resume_at_once(unsafe { &*heir }),
+        None => own.release_all(release),
+    }
+    // SAFETY: The batch was begun.
+    unsafe { bindings::lazyirq_releaser_end() };
+    own.tell();
 }
 
 impl Batch {
@@ -69,16 +81,16 @@ impl Batch {
     #[inline(always)]
     fn begin() -> Option<Self> {
         // SAFETY: Any context.
-        let cpu = u32::try_from(unsafe { bindings::lazyirq_releaser_begin() }).ok()?;
+        let cpu = unsafe { Cpu::from_raw(bindings::lazyirq_releaser_begin()) }?;
         Some(Self {
             cpu,
             first: Cell::new(ptr::null_mut()),
-            last: Cell::new(ptr::null_mut()),
+            last: Cell::new(MaybeUninit::uninit()),
             awaited: Cell::new(ptr::null_mut()),
         })
     }
 
-    pub(crate) fn cpu(&self) -> u32 {
+    pub(crate) fn cpu(&self) -> &'static Cpu {
         self.cpu
     }
 
@@ -91,13 +103,13 @@ impl Batch {
     pub(crate) unsafe fn add(&self, head: &Head) {
         let new = ptr::from_ref(head).cast_mut();
         head.next().set(ptr::null_mut());
-        let last = self.last.replace(new);
         if self.first.get().is_null() {
             self.first.set(new);
         } else {
-            // SAFETY: What is in the batch, as `last` now is, is Queued, and so alive.
-            unsafe { (*last).next().set(new) };
+            // SAFETY: The batch is not empty. What is in it is Queued, and so alive.
+            unsafe { (*self.last.get().assume_init()).next().set(new) };
         }
+        self.last.set(MaybeUninit::new(new));
     }
 
     fn pop(&self) -> Option<&Head> {
@@ -113,9 +125,52 @@ impl Batch {
         self.awaited.set(line);
     }
 
+    /// The lock goes to however many waiters.
+    #[cold]
+    #[inline(never)]
+    fn release_all(&self, release: impl FnOnce(Option<&Batch>)) {
+        release(Some(self));
+        self.run(0);
+    }
+
+    /// Resumes the handler, which has waited alone, if it is known at a glance that it may be: this CPU is its home, and
+    /// it is the only unfinished handler there. Returns whether it was. (It has not been resumed before: then it would
+    /// not have waited alone.)
     #[inline(always)]
-    fn run(&self) {
-        let mut number = 0;
+    fn resumes_at_once(&self, head: &Head) -> bool {
+        let here = self.cpu;
+        // Where it counts, it says before it waits.
+        let Some(ipl) = head.continuation.parked_ipl() else {
+            return false;
+        };
+        if !ptr::eq(head.home(), here) {
+            return false;
+        }
+        // SAFETY: It is this CPU, and the thread is not preempted.
+        if !unsafe { ithread::is_alone(here, ipl) } || !head.continuation.wake_running(ipl) {
+            return false;
+        }
+        let home = here;
+        head.resume_running(Counted { here, home, ipl }, self);
+        ithread::has_run(here, ipl);
+        true
+    }
+
+    /// The lock has gone to `head`.
+    #[inline(always)]
+    fn resume_at_once(&self, head: &Head) {
+        if !self.resumes_at_once(head) {
+            head.wake(Some(self));
+            self.run(0);
+        } else if !self.first.get().is_null() {
+            self.run(1);
+        }
+    }
+
+    /// Resumes what is in the batch, after that `number` of handlers.
+    #[cold]
+    #[inline(never)]
+    fn run(&self, mut number: u32) {
         while let Some(head) = self.pop() {
             if self.is_behind(head) || (number > 0 && self.is_enough(number)) {
                 ithread::enqueue(head, head.home());
@@ -145,15 +200,15 @@ impl Batch {
     fn is_behind(&self, head: &Head) -> bool {
         let (home, ipl) = (head.home(), head.ipl());
         // SAFETY: It is this CPU, and the thread is not preempted.
-        if home == self.cpu && unsafe { ithread::is_alone(self.cpu, ipl) } {
+        if ptr::eq(home, self.cpu) && unsafe { ithread::is_alone(self.cpu, ipl) } {
             return false;
         }
         self.is_behind_others(home, ipl)
     }
 
     #[cold]
-    fn is_behind_others(&self, home: u32, ipl: usize) -> bool {
-        ithread::is_busy(self.cpu, ipl) || (home != self.cpu && ithread::is_busy(home, ipl))
+    fn is_behind_others(&self, home: &Cpu, ipl: usize) -> bool {
+        ithread::is_busy(self.cpu, ipl) || (!ptr::eq(home, self.cpu) && ithread::is_busy(home, ipl))
     }
 
     fn tell(&self) {

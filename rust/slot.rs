@@ -7,16 +7,16 @@ use crate::{
     bindings,
     continuation::{Arrival, Continuation, Done, Pending, Phase},
     ipl::Ipl,
-    ithread,
+    ithread::{self, Cpu},
     line::LineRef,
     observe::{self, observed, By},
     percpu,
-    primitive::{fence, Acquire, AtomicU32, Relaxed, Release},
+    primitive::{fence, Acquire, AtomicPtr, AtomicU32, Relaxed, Release},
     registered,
     releaser::Batch,
     runqueue,
     stats::{Named, Stats},
-    sync::{Held, OwnerKind},
+    sync::{Held, OwnerKind, Waiter},
 };
 use core::{
     cell::{Cell, UnsafeCell},
@@ -46,6 +46,17 @@ pub(crate) const RESUME: c_int = -1;
 /// What [`Entry`] returns for [`RESUME`] when the handler is not done. Never seen by the kernel.
 pub(crate) const UNFINISHED: bindings::irqreturn_t = bindings::irqreturn::IRQ_WAKE_THREAD;
 
+/// What has become of the handler's run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It is in the lazy path, or over.
+    LazyPath,
+    /// It was held, or is to be run again: its future is yet to be made.
+    Held,
+    /// It is resumed where it waited, if it has waited.
+    Resumed,
+}
+
 /// Not the number of a CPU.
 const NOWHERE: u32 = u32::MAX;
 
@@ -55,7 +66,7 @@ const NOWHERE: u32 = u32::MAX;
 /// |---|---|
 /// | `continuation` | any context, see there |
 /// | `stats` | the context that runs the handler, or its hard-IRQ entry; its IPL the administrator, its stalls their work |
-/// | `started`, `off_lazy_path`, `deferred`, `waits`, `held`, `batch`, `fresh` | the context that runs the handler |
+/// | `place`, `deferred`, `waits`, `alone`, `held`, `batch`, `fresh` | the context that runs the handler |
 /// | `told` | the hard-IRQ entry |
 /// | `level_triggered` | the registration, once the interrupt is requested |
 /// | `ithreads` | the registration and the administrator, under a lock of its own |
@@ -66,13 +77,11 @@ const NOWHERE: u32 = u32::MAX;
 /// | the rest | the registration, before the interrupt is requested |
 pub(crate) struct Head {
     pub(crate) continuation: Continuation,
-    /// The future exists. False for an interrupt that is held.
-    pub(crate) started: Cell<bool>,
-    /// The handler runs off the lazy path: for `enter`, once the handler has run. Before that, the argument
-    /// of `enter` tells, as an interrupt may come on another CPU. Never set in Idle.
-    pub(crate) off_lazy_path: Cell<bool>,
+    /// For `enter`, once the handler has run. Before that, the argument of `enter` tells, as an interrupt may come
+    /// on another CPU.
+    pub(crate) place: Cell<Place>,
     deferred: Cell<bool>,
-    /// The handler has left the lazy path for a lock, and has not been resumed since.
+    /// The handler has left the lazy path for a lock, and has not waited again since.
     fresh: Cell<bool>,
     /// The batch of the releaser that runs the handler, if one does; else null.
     batch: Cell<*const Batch>,
@@ -82,7 +91,7 @@ pub(crate) struct Head {
     /// or its type is not known yet.
     pub(crate) level_triggered: AtomicU32,
     /// The CPU that the continuation belongs to: where the interrupt was taken.
-    home: AtomicU32,
+    home: AtomicPtr<Cpu>,
     /// The CPU in whose ithread's queue it was put as its home was offline, or `NOWHERE`.
     elsewhere: AtomicU32,
     /// How many late answers of "not mine" have been reported to the kernel.
@@ -91,6 +100,8 @@ pub(crate) struct Head {
     pub(crate) entry: Entry,
     pub(crate) line: LineRef,
     device: *const Device<Bound>,
+    /// The handler's wait, if it waits alone.
+    pub(crate) alone: Cell<*const Waiter>,
     /// For lockdep.
     #[cfg_attr(not(CONFIG_DEBUG_LOCK_ALLOC), allow(dead_code))]
     pub(crate) held: Held,
@@ -133,25 +144,26 @@ impl Head {
         entry: Entry,
         drop_future: unsafe fn(*const Head),
         device: &Device<Bound>,
+        ipl: Ipl,
         stats: Stats,
     ) -> Self {
         let device = core::ptr::from_ref(device);
         Self {
-            continuation: Continuation::new(stats.ipl.get()),
-            started: Cell::new(false),
-            off_lazy_path: Cell::new(false),
+            continuation: Continuation::new(ipl),
+            place: Cell::new(Place::LazyPath),
             deferred: Cell::new(false),
             fresh: Cell::new(false),
             batch: Cell::new(core::ptr::null()),
             waits: Cell::new(0),
             level_triggered: AtomicU32::new(1),
-            home: AtomicU32::new(0),
+            home: AtomicPtr::new(core::ptr::from_ref(ithread::cpu(0)).cast_mut()),
             elsewhere: AtomicU32::new(NOWHERE),
             told: Cell::new(0),
             ithreads: ithread::Users::new(),
             entry,
             line: LineRef::new(stats.irq),
             device,
+            alone: Cell::new(core::ptr::null()),
             held: Held::default(),
             stats,
             drop_future,
@@ -184,31 +196,38 @@ impl Head {
     pub(crate) fn set_ipl(&self, ipl: Ipl) -> Result {
         self.ithreads.change(ipl, || {
             self.stats.ipl.set(ipl.get());
-            self.continuation.set_ipl(ipl.get())
+            self.continuation.set_ipl(ipl)
         })
     }
 
-    pub(crate) fn home(&self) -> u32 {
-        self.home.load(Relaxed)
+    #[inline(always)]
+    pub(crate) fn home(&self) -> &'static Cpu {
+        // SAFETY: It is one of the CPUs'.
+        unsafe { &*self.home.load(Relaxed) }
     }
 
     /// Another CPU takes the continuation over. Called by that CPU's ithread.
-    pub(crate) fn set_home(&self, cpu: u32) {
-        self.home.store(cpu, Relaxed);
+    pub(crate) fn set_home(&self, cpu: &'static Cpu) {
+        self.home
+            .store(core::ptr::from_ref(cpu).cast_mut(), Relaxed);
         // Pairs with the `Acquire` in `ithread_cpu`: who sees that it is nowhere else sees its new home.
         self.elsewhere.store(NOWHERE, Release);
     }
 
     /// It is about to be put in the queue of this CPU's ithread, as its home may be offline.
     pub(crate) fn goes_to(&self, cpu: u32) {
-        let elsewhere = if cpu == self.home() { NOWHERE } else { cpu };
+        let elsewhere = if cpu == self.home().id() {
+            NOWHERE
+        } else {
+            cpu
+        };
         self.elsewhere.store(elsewhere, Relaxed);
     }
 
     /// The CPU whose ithread is to run it.
     pub(crate) fn ithread_cpu(&self) -> u32 {
         match self.elsewhere.load(Acquire) {
-            NOWHERE => self.home(),
+            NOWHERE => self.home().id(),
             cpu => cpu,
         }
     }
@@ -234,6 +253,13 @@ impl Head {
         self.continuation.arm()
     }
 
+    /// The same, if this is its first poll and it does not wait yet. Returns its IPL.
+    #[inline(always)]
+    pub(crate) fn arm_first(&self) -> Option<usize> {
+        self.deferred.set(false);
+        self.continuation.arm_first()
+    }
+
     /// The handler was not put in a queue after all. `before` is what `arm` returned.
     pub(crate) fn disarm(&self, before: Phase) {
         self.continuation.disarm(before);
@@ -241,10 +267,9 @@ impl Head {
 
     /// The handler has given up its last wait. In the running handler's context.
     pub(crate) fn ends_last_wait(&self) {
-        self.disarm(if self.off_lazy_path.get() {
-            Phase::Running
-        } else {
-            Phase::Idle
+        self.disarm(match self.place.get() {
+            Place::LazyPath => Phase::Idle,
+            _ => Phase::Running,
         });
     }
 
@@ -275,39 +300,15 @@ impl Head {
 
     /// Makes the handler a continuation on this CPU: from here on it counts in IPL order, and for anything
     /// that waits until the line's handlers are done. Hard IRQ.
+    #[inline(always)]
     fn promote(&self) {
-        // SAFETY: The line is requested. Hard IRQ.
-        let cpu = unsafe { bindings::lazyirq_line_busy(self.line.as_ptr()) };
-        self.home.store(cpu, Relaxed);
+        self.line.count();
+        // SAFETY: The CPU has its element, as the module is loaded.
+        let cpu = unsafe { Cpu::from_raw(percpu::this_cpu()).unwrap_unchecked() };
+        self.home
+            .store(core::ptr::from_ref(cpu).cast_mut(), Relaxed);
         // SAFETY: Hard IRQ: interrupts are off.
         unsafe { ithread::add_unfinished(cpu, self.ipl()) };
-    }
-
-    /// The handler comes to rest by the call of `rest`, if that says so, and then does not count any more.
-    /// Called by its ithread or its releaser. The slot may be gone afterwards.
-    #[inline(always)]
-    fn finish<R>(&self, batch: Option<&Batch>, rest: impl FnOnce() -> (bool, R)) -> R {
-        let (home, ipl, line) = (self.home(), self.ipl(), self.line.as_ptr());
-        let cpu = batch.map_or(home, Batch::cpu);
-        // This is one step with the end of its IPL's precedence: an interrupt that finds the slot free is not
-        // held back by a handler that is over.
-        // SAFETY: This is a thread.
-        let off = unsafe { ithread::InterruptsOff::new() };
-        let (rests, result) = rest();
-        // SAFETY: Interrupts are off, so no RCU grace period ends before they are on again.
-        let awaited = rests && unsafe { bindings::lazyirq_line_idle(line) };
-        if rests {
-            // SAFETY: The ithread is bound to the continuation's home, and a releaser is not preempted.
-            unsafe { ithread::finished_for(cpu, home, ipl) };
-        }
-        drop(off);
-        match batch {
-            Some(batch) if awaited => batch.tell_later(line),
-            // SAFETY: The call above said that this is to be called.
-            None if awaited => unsafe { bindings::lazyirq_line_wake(line) },
-            _ => (),
-        }
-        result
     }
 
     /// What the kernel is told of an interrupt whose handler has not answered yet: that it was handled,
@@ -376,6 +377,7 @@ impl Head {
                 if observed() {
                     observe::holds(self, false);
                 }
+                self.place.set(Place::Held);
                 self.promote();
                 ithread::enqueue(self, self.home());
             }
@@ -402,28 +404,37 @@ impl Head {
     #[inline(never)]
     pub(crate) fn left_lazy_path(&self) -> bindings::irqreturn_t {
         let counters = &self.stats.counters;
-        if !self.continuation.is_awaiting() {
+        if !self.continuation.is_unfinished() {
             counters.blocked.add(1);
             self.shut_down("the lazy path", None);
             return bindings::irqreturn::IRQ_HANDLED;
         }
-        let counter = if self.deferred.get() {
-            &counters.deferred
+        if self.deferred.get() {
+            counters.deferred.add(1);
+            self.fresh.set(false);
         } else {
-            &counters.blocked
-        };
-        counter.add(1);
+            counters.blocked.add(1);
+            self.fresh.set(true);
+        }
         if observed() {
             observe::leaves_lazy_path(self, self.deferred.get());
         }
-        self.started.set(true);
-        self.fresh.set(!self.deferred.get());
+        self.place.set(Place::Resumed);
         self.promote();
         // From `pending` on, another context may run the handler, and finish it.
         let answer = self.answer_early();
-        if self.continuation.pending() == Pending::Queue {
-            ithread::enqueue(self, self.home());
+        match self.continuation.pending() {
+            Pending::Parked => answer,
+            Pending::Queue => self.goes_on(answer),
         }
+    }
+
+    /// It was woken while its first poll was not yet over. Returns the answer: as a tail call, this costs a handler
+    /// that is not woken nothing.
+    #[cold]
+    #[inline(never)]
+    fn goes_on(&self, answer: bindings::irqreturn_t) -> bindings::irqreturn_t {
+        ithread::enqueue(self, self.home());
         answer
     }
 
@@ -434,7 +445,6 @@ impl Head {
     pub(crate) fn resume_in_ithread(&self, thread: ithread::Thread, switches: u64) {
         self.continuation.run();
         self.stats.counters.switches.add(switches);
-        self.fresh.set(false);
         if observed() {
             observe::resumes(self, By::Ithread);
         }
@@ -444,7 +454,7 @@ impl Head {
         if thread.slept() != slept {
             self.report_sleep();
         }
-        self.after_poll(ret, None);
+        self.after_poll(ret, self.counted(None), None);
     }
 
     /// Runs the continuation until it waits or is done. Called by a releaser, not preempted. Returns whether it has
@@ -452,7 +462,12 @@ impl Head {
     #[inline(always)]
     pub(crate) fn resume(&self, batch: &Batch) -> bool {
         self.continuation.run();
-        self.fresh.set(false);
+        self.resume_running(self.counted(Some(batch)), batch)
+    }
+
+    /// The same with a handler that the caller has made Running.
+    #[inline(always)]
+    pub(crate) fn resume_running(&self, counted: Counted, batch: &Batch) -> bool {
         self.batch.set(batch);
         if observed() {
             observe::resumes(self, By::Releaser);
@@ -460,14 +475,23 @@ impl Head {
         // SAFETY: It is Running.
         let ret = unsafe { self.poll() };
         self.batch.set(core::ptr::null());
-        self.after_poll(ret, Some(batch))
+        self.after_poll(ret, counted, Some(batch))
+    }
+
+    /// For the context that resumes the handler.
+    fn counted(&self, batch: Option<&Batch>) -> Counted {
+        let home = self.home();
+        Counted {
+            here: batch.map_or(home, Batch::cpu),
+            home,
+            ipl: self.ipl(),
+        }
     }
 
     /// # Safety
     ///
     /// The caller has made it Running.
     unsafe fn poll(&self) -> bindings::irqreturn_t {
-        self.off_lazy_path.set(true);
         // A handler that sleeps is a bug that the kernel reports in hard-IRQ context only. This makes the
         // kernel report it here as well.
         // SAFETY: Paired with the call below, in the same thread.
@@ -482,14 +506,18 @@ impl Head {
         unsafe {
             bindings::lazyirq_non_block_end()
         };
-        self.off_lazy_path.set(false);
         ret
     }
 
     /// What follows a poll that has returned `ret`. Returns whether it has come to rest. The slot may be gone
     /// afterwards.
     #[inline(always)]
-    fn after_poll(&self, ret: bindings::irqreturn_t, batch: Option<&Batch>) -> bool {
+    fn after_poll(
+        &self,
+        ret: bindings::irqreturn_t,
+        counted: Counted,
+        batch: Option<&Batch>,
+    ) -> bool {
         let counters = &self.stats.counters;
         if ret == UNFINISHED {
             if !self.continuation.is_awaiting() {
@@ -500,7 +528,7 @@ impl Head {
                 self.shut_down(place, batch);
                 return true;
             }
-            self.started.set(true);
+            self.fresh.set(false);
             if !self.deferred.get() {
                 counters.reblocked.add(1);
             }
@@ -522,32 +550,53 @@ impl Head {
             let by = batch.map_or(By::Ithread, |_| By::Releaser);
             observe::is_done(self, by, ret);
         }
-        self.started.set(false);
-        self.done(batch)
+        self.place.set(Place::LazyPath);
+        match self.done(counted, batch) {
+            Done::Idle => true,
+            next => self.is_to_do(next, batch),
+        }
     }
 
-    /// The handler is done. Called by its ithread or its releaser. Returns whether it has come to rest.
+    /// The handler is done. Called by its ithread or its releaser. If it has come to rest, the slot may be gone
+    /// afterwards.
     #[inline(always)]
-    fn done(&self, batch: Option<&Batch>) -> bool {
-        let rest = || {
-            let next = self.continuation.done();
-            (next == Done::Idle, next)
+    fn done(&self, counted: Counted, batch: Option<&Batch>) -> Done {
+        let line = self.line.as_ptr();
+        // One step with the end of its IPL's precedence: an interrupt that finds the slot free is not held back by
+        // a handler that is over.
+        // SAFETY: This is a thread.
+        let off = unsafe { ithread::InterruptsOff::new() };
+        let next = self.continuation.done(counted.ipl);
+        let awaited = match next {
+            // SAFETY: It does not count any more.
+            Done::Idle => unsafe { counted.ends(line) },
+            _ => core::ptr::null_mut(),
         };
-        loop {
-            match (self.finish(batch, rest), batch) {
-                (Done::Unmask, _) => self.unmask(),
-                (Done::Again, Some(batch)) => {
-                    // SAFETY: It is Queued again.
-                    unsafe { batch.add(self) };
-                    return false;
-                }
-                (Done::Again, None) => {
-                    ithread::enqueue(self, self.home());
-                    return false;
-                }
-                (Done::Idle, _) => return true,
-            }
+        drop(off);
+        if !awaited.is_null() {
+            tell(awaited, batch);
         }
+        next
+    }
+
+    /// The handler is done, but has not come to rest yet. Returns whether it does so now.
+    #[cold]
+    #[inline(never)]
+    fn is_to_do(&self, mut next: Done, batch: Option<&Batch>) -> bool {
+        while next == Done::Unmask {
+            self.unmask();
+            next = self.done(self.counted(batch), batch);
+        }
+        if next == Done::Idle {
+            return true;
+        }
+        self.place.set(Place::Held);
+        match batch {
+            // SAFETY: It is Queued again.
+            Some(batch) => unsafe { batch.add(self) },
+            None => ithread::enqueue(self, self.home()),
+        }
+        false
     }
 
     /// The handler waits for something that nothing here will ever end. It is reported and dropped (with all
@@ -564,7 +613,7 @@ impl Head {
         observe::is_illegal(self);
         // SAFETY: The poll is over, it will not be polled again, and this context ran it.
         unsafe { (self.drop_future)(self) };
-        self.started.set(false);
+        self.place.set(Place::LazyPath);
         let mask = || {
             // Its number may be another line's by now.
             if self.line.is_there() {
@@ -577,8 +626,17 @@ impl Head {
         };
         if phase == Phase::Idle {
             die();
-        } else {
-            self.finish(batch, || (true, die()));
+            return;
+        }
+        let (counted, line) = (self.counted(batch), self.line.as_ptr());
+        // SAFETY: This is a thread.
+        let off = unsafe { ithread::InterruptsOff::new() };
+        die();
+        // SAFETY: It does not count any more.
+        let awaited = unsafe { counted.ends(line) };
+        drop(off);
+        if !awaited.is_null() {
+            tell(awaited, batch);
         }
     }
 
@@ -619,6 +677,42 @@ impl Head {
         self.continuation.stop();
         self.synchronize();
         self.continuation.load().is_masked()
+    }
+}
+
+/// Where an unfinished handler counts, and at which IPL: neither changes while it is run, and it can be gone when it
+/// stops counting.
+#[derive(Clone, Copy)]
+pub(crate) struct Counted {
+    /// This CPU.
+    pub(crate) here: &'static Cpu,
+    pub(crate) home: &'static Cpu,
+    pub(crate) ipl: usize,
+}
+
+impl Counted {
+    /// The handler, of `line`, does not count any more. Called by its ithread or its releaser. Returns the line
+    /// if somebody waits for it, whom to [`tell`] once interrupts are on.
+    ///
+    /// # Safety
+    ///
+    /// Interrupts are off. This is called once for each time that the handler became a continuation.
+    #[inline(always)]
+    unsafe fn ends(self, line: *mut bindings::irq_desc) -> *mut bindings::irq_desc {
+        // SAFETY: Interrupts are off, so no RCU grace period ends before they are on again: the line is there.
+        let awaited = unsafe { bindings::lazyirq_line_idle(line) };
+        // SAFETY: The ithread is bound to the continuation's home, and a releaser is not preempted.
+        unsafe { ithread::finished_for(self.here, self.home, self.ipl) };
+        awaited
+    }
+}
+
+#[cold]
+fn tell(line: *mut bindings::irq_desc, batch: Option<&Batch>) {
+    match batch {
+        Some(batch) => batch.tell_later(line),
+        // SAFETY: `lazyirq_line_idle()` has said that this is to be called.
+        None => unsafe { bindings::lazyirq_line_wake(line) },
     }
 }
 

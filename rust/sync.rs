@@ -27,3 +27,4 @@ pub(crate) use lockdep::Held;
 pub use mutex::Mutex;
 pub(crate) use raw::{Owner, OwnerKind, Party};
 pub use rwlock::{IrqReadGuard, IrqWriteGuard, ReadGuard, RwLock, WriteGuard};
+pub(crate) use turnstile::Waiter;

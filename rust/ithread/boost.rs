@@ -8,7 +8,7 @@
 //! any. (An ithread that lowered its own priority might not get any further.) The context that has run a
 //! continuation of a boosted ithread calls for the next pass.
 
-use super::{cpu, Work};
+use super::{cpu, Cpu, Work};
 use crate::{
     bindings,
     ipl::Ipl,
@@ -71,6 +71,7 @@ impl Boost {
             return None;
         }
         // Before the lock is released: see `has_run`.
+        cpu(id).has_boosts.store(true, Relaxed);
         boosted.set(fifo);
         Some(Self { id, ipl })
     }
@@ -84,28 +85,41 @@ impl Boost {
 /// The dispatcher has looked at all locks. If that was all that there is to know, boosted ithreads need
 /// no more than it has found. The dispatcher.
 pub(crate) fn end_pass(is_all_known: bool) {
-    let works = || (0..kernel::cpu::nr_cpu_ids()).flat_map(|id| cpu(id).work.iter().enumerate());
-    if !works().any(|(_, work)| work.boosted.is_boosted()) {
+    let cpus = || (0..kernel::cpu::nr_cpu_ids()).map(cpu);
+    if !cpus().any(|cpu| cpu.has_boosts.load(Relaxed)) {
         return;
     }
-    for (ipl, work) in works() {
-        let need = work.boosted.need.replace(0);
-        if is_all_known && work.boosted.is_boosted() {
-            work.boosted.set(if need > own(ipl) { need } else { 0 });
-            work.set_priority(ipl);
+    for cpu in cpus() {
+        for (ipl, work) in cpu.work.iter().enumerate() {
+            let need = work.boosted.need.replace(0);
+            if is_all_known && work.boosted.is_boosted() {
+                work.boosted.set(if need > own(ipl) { need } else { 0 });
+                work.set_priority(ipl);
+            }
+        }
+        if !cpu.work.iter().any(|work| work.boosted.is_boosted()) {
+            cpu.has_boosts.store(false, Relaxed);
         }
     }
 }
 
-/// A continuation of the ithread of `ipl` on the CPU `id` has been run. Any context.
+/// A continuation of the ithread of `ipl` on `cpu` has been run. Any context.
 ///
 /// No boost is missed: it is stored with the lock's turnstile locked, while the lock's word has the waiters' bit.
 /// The handler has released the lock since: with the turnstile locked, or, if the waiters had given up, by a
 /// compare-exchange of a word that was stored so, which the fence makes an acquire.
 #[inline(always)]
-pub(super) fn has_run(id: u32, ipl: usize) {
+pub(crate) fn has_run(cpu: &Cpu, ipl: usize) {
     fence(Acquire);
-    if cpu(id).work[ipl].boosted.fifo.load(Relaxed) != 0 {
+    if cpu.has_boosts.load(Relaxed) {
+        ithread_has_run(cpu, ipl);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn ithread_has_run(cpu: &Cpu, ipl: usize) {
+    if cpu.work[ipl].boosted.fifo.load(Relaxed) != 0 {
         dispatch();
     }
 }

@@ -87,7 +87,7 @@ impl Watched {
         let mut order = 0;
         while chain.len < LONGEST {
             let (owner, changes) = {
-                let turnstile = lock.turnstile.lock();
+                let turnstile = lock.turnstile();
                 let first = turnstile.iter().next();
                 order = first.map_or(0, Waiter::order).max(order);
                 (lock.owner().filter(|_| first.is_some()), turnstile.changes)
@@ -126,7 +126,7 @@ impl Watched {
         lends: bool,
     ) -> Option<(&RawLock, *const Waiter, bool)> {
         self.locks().find_map(|lock| {
-            let mut turnstile = lock.turnstile.lock();
+            let mut turnstile = lock.turnstile();
             let waiter = turnstile.waiter_of(owner)?;
             if lends {
                 waiter.set_followed();
@@ -147,7 +147,7 @@ impl Watched {
     /// dispatcher is called when one of these waits ends.
     fn waits_twice(&self, owner: Owner) -> bool {
         let waits = |lock: &&RawLock| {
-            let turnstile = lock.turnstile.lock();
+            let turnstile = lock.turnstile();
             let waiter = turnstile.waiter_of(owner);
             waiter.inspect(|waiter| waiter.set_followed()).is_some()
         };
@@ -222,7 +222,7 @@ impl Cycle {
         }
         let mut is_new = true;
         for (link, next) in waits() {
-            is_new &= next.lock.turnstile.lock().report(link.waiter);
+            is_new &= next.lock.turnstile().report(link.waiter);
         }
         Ok(is_new.then_some(this))
     }

@@ -102,7 +102,7 @@ impl Watched {
         let (lock, need) = self.next_in_pass()?;
         let verdict = self.settle(lock, need);
         if matches!(verdict, Verdict::Later(_)) {
-            lock.turnstile.lock().set_settled(false);
+            lock.turnstile().set_settled(false);
         }
         Some(verdict)
     }
@@ -127,7 +127,7 @@ impl Watched {
 
     /// Lends the priority to the thread that owns `lock`.
     fn lend(&self, lock: &RawLock, owner: Owner, task: usize, need: u32) -> Verdict {
-        let mut turnstile = lock.turnstile.lock();
+        let mut turnstile = lock.turnstile();
         if turnstile.is_empty() || lock.owner() != Some(owner) {
             return Verdict::Later(None);
         }
@@ -167,7 +167,7 @@ impl Watched {
 
 /// Has the handler that owns `lock` run at the priority.
 fn boost(lock: &RawLock, owner: Owner, slot: usize, need: u32) -> Verdict {
-    let mut turnstile = lock.turnstile.lock();
+    let mut turnstile = lock.turnstile();
     if turnstile.is_empty() || lock.owner() != Some(owner) {
         return Verdict::Later(None);
     }

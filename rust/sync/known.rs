@@ -32,13 +32,13 @@ pub(super) fn learn(lock: &RawLock, turnstile: &mut Turnstile) {
 
 /// The lock goes away.
 pub(super) fn forget(lock: &RawLock) {
-    if !lock.turnstile.lock().known {
+    if !lock.turnstile().known {
         return;
     }
     let list = LIST.lock();
     list.collect(&ADDED);
     // Not if it is off the list by now, as the module that has its name is gone.
-    if lock.turnstile.lock().known {
+    if lock.turnstile().known {
         list.remove(lock);
     }
 }
@@ -51,7 +51,7 @@ pub(super) fn forget_module(goes: impl Fn(*const c_char) -> bool) {
     list.retain(|lock| {
         let goes = goes(lock.name.as_char_ptr());
         if goes {
-            lock.turnstile.lock().known = false;
+            lock.turnstile().known = false;
         }
         !goes
     });
@@ -71,14 +71,14 @@ pub(crate) struct Known {
 
 impl Known {
     fn of(lock: &RawLock) -> Self {
-        let turnstile = lock.turnstile.lock();
+        let turnstile = lock.turnstile();
         let tally = turnstile.tally;
         Self {
             name: lock.name,
             takes: lock.takes.load(Relaxed),
             threads: tally.threads,
-            handlers: tally.handlers,
-            handed_over: tally.handed_over,
+            handlers: tally.handlers + lock.alone.get(),
+            handed_over: tally.handed_over + lock.alone.get(),
             lent: tally.lent,
             waiting: turnstile.iter().count() as u64,
             longest: tally.longest,
@@ -117,7 +117,8 @@ pub(crate) fn reset() {
     let list = LIST.lock();
     list.collect(&ADDED);
     for lock in list.iter() {
-        lock.turnstile.lock().tally = Tally::NONE;
+        lock.turnstile().tally = Tally::NONE;
+        lock.alone.reset();
         lock.takes.store(0, Relaxed);
     }
 }

@@ -334,10 +334,15 @@ impl<'a, T: ?Sized, Kind, A: Access> Future for LockIrq<'a, T, Kind, A> {
             lock.map.handler_asks(irq.head(), A::SHARED);
             lock.try_take::<A>(Owner::handler(irq.head()))
         } else {
-            wait::handler_has(irq, &mut this.waiter)
+            wait::handler_has(&lock.raw, irq, &mut this.waiter)
+        };
+        let wait = if A::SHARED {
+            wait::reading_handler
+        } else {
+            wait::handler
         };
         // SAFETY: `waiter` is pinned with the future, and the future's drop ends the wait.
-        if !taken && !unsafe { wait::handler(&lock.raw, irq, A::SHARED, &mut this.waiter) } {
+        if !taken && !unsafe { wait(&lock.raw, irq, &mut this.waiter) } {
             return Poll::Pending;
         }
         let guard = lock.irq_guard(irq);

@@ -9,11 +9,15 @@
 //! | pointer to a handler's slot, bit 1 set | a handler owns it |
 //! | number of readers above bit 2, bit 2 set | readers own it |
 //! | bit 0 set beside one of these | the turnstile has waiters |
+//! | pointer to a handler's slot, bits 1 and 2 set | the handler [waits alone](RawLock::wait_alone) |
 //!
 //! Uncontended, taking the lock is one compare-exchange and releasing it is another. Bit 0 is set
 //! exactly while the turnstile has waiters, or the owner has a loan to repay for a waiter that has given up.
 //! It changes only under the turnstile's lock, and while it is set the word is written only under that
 //! lock: then the lock goes straight from hand to hand, never free. A mutex is a lock that nobody reads.
+//!
+//! A handler that is the only waiter is not in the turnstile but in the word: it waits alone, see
+//! [`RawLock::wait_alone`].
 //!
 //! The waiter of the highest priority goes first, first come, first served among equals; together with
 //! a reader go those ahead of the next writer, up to 16 at a time. A reader that comes while others read joins them at
@@ -21,24 +25,33 @@
 //! writer of their priority, nor does a writer make readers of a higher IPL wait for it.
 
 use crate::{
+    counters::Counter,
     primitive::{
-        const_fn, Acquire, AtomicU64, AtomicUsize, LockClass, Ordering, RawSpinGuard, RawSpinLock,
-        Relaxed, Release,
+        const_fn, AcqRel, Acquire, AtomicBool, AtomicU64, AtomicUsize, LockClass, Ordering,
+        RawSpinGuard, RawSpinLock, Relaxed, Release, SeqCst,
     },
     releaser::{self, Batch},
+    slot::Head,
     sync::{
         events::{self, observed},
         list::Links,
-        turnstile::{Heirs, Turnstile, Waiter},
+        turnstile::{Heirs, Outcome, Turnstile, Waiter},
         watch::{self, watch},
     },
 };
-use core::ffi::CStr;
+use core::{ffi::CStr, hint::black_box};
 
 const WAITERS: usize = 1;
 const HANDLER: usize = 2;
 const READERS: usize = 4;
 const READER: usize = 8;
+/// Beside the slot of a handler that waits alone.
+const ALONE: usize = HANDLER | READERS;
+
+#[inline(always)]
+fn is_alone(word: usize) -> bool {
+    word & (ALONE | WAITERS) == ALONE
+}
 
 /// The word of a lock that `count` readers own.
 #[inline(always)]
@@ -70,6 +83,10 @@ impl Owner {
     #[inline(always)]
     pub(super) const fn word(self) -> usize {
         self.0
+    }
+
+    pub(super) fn kind(self) -> OwnerKind {
+        OwnerKind::of(self.0)
     }
 
     /// Who that is.
@@ -122,10 +139,14 @@ pub(super) enum Taken {
 /// See the top of this file.
 pub(crate) struct RawLock {
     word: AtomicUsize,
-    pub(super) turnstile: RawSpinLock<Turnstile>,
+    turnstile: RawSpinLock<Turnstile>,
+    /// A look will come at this lock's waiters. Set and reset under the turnstile's lock.
+    pub(super) watched: AtomicBool,
     /// For reports.
     pub(super) name: &'static CStr,
     pub(super) links: Links,
+    /// Handlers that it was handed to while they waited alone. Written by them, when they own it.
+    pub(super) alone: Counter,
     /// How often it was taken while times were measured.
     pub(super) takes: AtomicU64,
 }
@@ -136,8 +157,10 @@ impl RawLock {
             Self {
                 word: AtomicUsize::new(0),
                 turnstile: RawSpinLock::new(Turnstile::new(), LockClass::Turnstile),
+                watched: AtomicBool::new(false),
                 name,
                 links: Links::new(),
+                alone: Counter::new(),
                 takes: AtomicU64::new(0),
             }
         }
@@ -154,7 +177,7 @@ impl RawLock {
     #[inline(always)]
     pub(super) fn try_read(&self) -> bool {
         let mut word = self.word.load(Relaxed);
-        while word == 0 || word & (READERS | WAITERS) == READERS {
+        while word == 0 || word & (ALONE | WAITERS) == READERS {
             match self.exchange(word, Self::with_reader(word), Acquire) {
                 Ok(_) => return true,
                 Err(now) => word = now,
@@ -216,13 +239,14 @@ impl RawLock {
     /// Are there waiters? Any context; the answer may be out of date at once.
     #[inline]
     pub(super) fn has_waiters(&self) -> bool {
-        self.word.load(Relaxed) & WAITERS != 0
+        let word = self.word.load(Relaxed);
+        word & WAITERS != 0 || is_alone(word)
     }
 
     /// The number of readers that own the lock.
     pub(super) fn readers(&self) -> usize {
         let word = self.word.load(Relaxed);
-        if word & READERS != 0 {
+        if word & ALONE == READERS {
             word / READER
         } else {
             0
@@ -236,6 +260,129 @@ impl RawLock {
         (word != 0 && word & READERS == 0).then_some(Owner(word))
     }
 
+    /// The turnstile, with all waiters in it.
+    #[inline(always)]
+    pub(super) fn turnstile(&self) -> RawSpinGuard<'_, Turnstile> {
+        let mut turnstile = self.turnstile.lock();
+        self.word_with(&mut turnstile);
+        turnstile
+    }
+
+    /// The word, when the handler that waits alone, if there is one, has gone to the turnstile. If no bit is set
+    /// in it then another may come at any time.
+    #[inline(always)]
+    fn word_with(&self, turnstile: &mut Turnstile) -> usize {
+        loop {
+            let word = self.word.load(Relaxed);
+            if !is_alone(word) {
+                return word;
+            }
+            self.admit(turnstile);
+        }
+    }
+
+    /// The owner that a handler can wait for alone, if there is one.
+    #[inline(always)]
+    pub(super) fn owner_alone(&self) -> Option<Owner> {
+        let word = self.word.load(Relaxed);
+        (word != 0 && word & (READERS | WAITERS) == 0).then_some(Owner(word))
+    }
+
+    /// A handler whose first poll finds the lock with an owner, and nobody waiting, is the usual case: it waits
+    /// in the lock's word, without the turnstile and its lock, and a thread that lends it its context hands the
+    /// lock over by one compare-exchange. Whoever needs the turnstile first [puts it there](Self::admit), and so
+    /// does the handler itself if it is polled again.
+    ///
+    /// `SeqCst`, as is what follows: see [`watch::is_watched`].
+    ///
+    /// Returns false if the owner is not the one that it has met.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Turnstile::insert`]. The waiter is that of the handler of `head`, which waits for no other lock,
+    /// and has armed its continuation.
+    #[must_use]
+    #[inline(always)]
+    pub(super) unsafe fn wait_alone(&self, met: Owner, waiter: &Waiter, head: &Head) -> bool {
+        head.alone.set(waiter);
+        let alone = Owner::handler(head).0 | READERS;
+        self.exchange(met.0, alone, SeqCst).is_ok()
+    }
+
+    /// The handler that waits alone goes to the turnstile, so that it is watched. Returns false: it waits.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn admit_alone(&self) -> bool {
+        drop(self.turnstile());
+        // If the compiler knew this, it would not make the call of this function a tail call.
+        black_box(false)
+    }
+
+    /// The handler that waits alone, if there still is one, goes to the turnstile.
+    #[cold]
+    #[inline(never)]
+    fn admit(&self, turnstile: &mut Turnstile) {
+        let word = self.word.load(Relaxed);
+        // The `Acquire` pairs with the exchange in `wait_alone`, and those of past owners.
+        if !is_alone(word) || self.exchange(word, word | WAITERS, Acquire).is_err() {
+            return;
+        }
+        // From here on the owner comes to the turnstile to release the lock.
+        // SAFETY: The handler waits, and cannot give up without the turnstile's lock.
+        let waiter = unsafe { (*((word & !ALONE) as *const Head)).alone.get() };
+        // SAFETY: As above; and by the requirement of `wait_alone`.
+        let owner = unsafe {
+            let owner = (*waiter).owner_met();
+            (*waiter).is_queued();
+            turnstile.insert(waiter);
+            turnstile.tally.waits(&*waiter);
+            owner
+        };
+        // As in `let_in`.
+        self.word.store(owner | WAITERS, Release);
+        watch(self, turnstile);
+    }
+
+    /// Nobody waits: the lock is not watched any more, unless a handler waits alone by now. Returns whether it
+    /// is not.
+    pub(super) fn unlist(&self, turnstile: &mut Turnstile) -> bool {
+        self.watched.store(false, SeqCst);
+        if is_alone(self.word.load(SeqCst)) {
+            self.admit(turnstile);
+        }
+        turnstile.listed = !turnstile.is_empty();
+        !turnstile.listed
+    }
+
+    /// Hands the lock over to the handler that waits alone, if there is one.
+    ///
+    /// It owns the lock then, may run, and be dropped, but is there until the next RCU grace period.
+    #[inline(always)]
+    fn pass_on_alone(&self) -> Option<*const Head> {
+        let word = self.word.load(Relaxed);
+        // The `Acquire` pairs with the exchange in `wait_alone`; the `Release` with the handler's `Acquire`.
+        let passed_on = is_alone(word)
+            && self
+                .exchange(word, word.wrapping_sub(READERS), AcqRel)
+                .is_ok();
+        passed_on.then_some((word & !ALONE) as *const Head)
+    }
+
+    /// Was the waiter granted the lock? For the waiter's own context, which asks no more once it was.
+    #[inline(always)]
+    pub(super) fn has_granted(&self, waiter: &Waiter) -> bool {
+        // The word first: if the lock was handed over by the turnstile, the waiter is seen not to be alone.
+        let word = self.word.load(Acquire);
+        if !waiter.is(Outcome::Alone) {
+            return waiter.is(Outcome::Granted);
+        }
+        let granted = word & !WAITERS == waiter.request.owner.0;
+        if granted {
+            self.alone.add(1);
+        }
+        granted
+    }
+
     /// Takes the lock, or queues `waiter` for it.
     ///
     /// # Safety
@@ -243,10 +390,10 @@ impl RawLock {
     /// As for [`Turnstile::insert`]. A handler has armed its continuation.
     #[inline(always)]
     pub(super) unsafe fn take_or_queue(&self, waiter: &Waiter) -> Taken {
-        let mut turnstile = self.turnstile.lock();
+        let mut turnstile = self.turnstile();
         let request = &waiter.request;
         loop {
-            let word = self.word.load(Relaxed);
+            let word = self.word_with(&mut turnstile);
             let joins = request.shared && word & READERS != 0 && turnstile.is_outranked_by(request);
             let taken = match word {
                 0 if request.shared => readers(1),
@@ -284,27 +431,35 @@ impl RawLock {
     #[cold]
     #[inline(never)]
     fn leave(&self, owner: Owner) {
-        releaser::release(owner, |batch| {
-            let turnstile = self.turnstile.lock();
-            let mut word = self.word.load(Relaxed);
-            // The last reader of a lock with waiters hands it over. If there are none, as those that
-            // there were have given up, other readers may still come and go.
-            while word != readers(1) | WAITERS {
-                // As in `release_read`.
-                match self.exchange(word, Self::without_reader(word), Release) {
-                    Ok(_) => return,
-                    Err(now) => word = now,
+        releaser::release(
+            owner,
+            || None,
+            |batch| {
+                let turnstile = self.turnstile();
+                let mut word = self.word.load(Relaxed);
+                // The last reader of a lock with waiters hands it over. If there are none, as those that
+                // there were have given up, other readers may still come and go.
+                while word != readers(1) | WAITERS {
+                    // As in `release_read`.
+                    match self.exchange(word, Self::without_reader(word), Release) {
+                        Ok(_) => return,
+                        Err(now) => word = now,
+                    }
                 }
-            }
-            self.hand_over(turnstile, batch);
-        });
+                self.hand_over(turnstile, batch);
+            },
+        );
     }
 
     /// A writer releases the lock, and there were waiters.
     #[cold]
     #[inline(never)]
     fn hand_over_cold(&self, owner: Owner) {
-        releaser::release(owner, |batch| self.hand_over(self.turnstile.lock(), batch));
+        releaser::release(
+            owner,
+            || self.pass_on_alone(),
+            |batch| self.hand_over(self.turnstile(), batch),
+        );
     }
 
     /// Releases the lock to those that are next. The caller is its only owner; if it is a reader,
@@ -313,7 +468,14 @@ impl RawLock {
     fn hand_over(&self, mut turnstile: RawSpinGuard<'_, Turnstile>, batch: Option<&Batch>) {
         match turnstile.heir() {
             Some(heir) => self.pass_on(&mut turnstile, heir, batch),
-            None if turnstile.is_empty() => self.word.store(0, Release), // As in `release_write`.
+            None if turnstile.is_empty() => {
+                let word = self.word.load(Relaxed);
+                // As in `release_write`.
+                if is_alone(word) || self.exchange(word, 0, Release).is_err() {
+                    drop(turnstile);
+                    return self.hand_over(self.turnstile(), batch);
+                }
+            }
             None => self.pass_on_to_readers(&mut turnstile, batch),
         }
         if let Some(loan) = turnstile.loan {
@@ -350,7 +512,7 @@ impl RawLock {
     /// Ends a wait that is given up. False if it was over already: then the waiter may own the lock.
     #[must_use]
     pub(super) fn cancel(&self, waiter: &Waiter) -> bool {
-        let mut turnstile = self.turnstile.lock();
+        let mut turnstile = self.turnstile();
         let removed = turnstile.remove(waiter);
         if removed {
             self.let_in(&mut turnstile);
@@ -362,7 +524,7 @@ impl RawLock {
     ///
     /// `waiter` is compared with those that wait, and not dereferenced if it is none of them.
     pub(super) fn refuse(&self, waiter: *const Waiter, changes: u32) -> bool {
-        let mut turnstile = self.turnstile.lock();
+        let mut turnstile = self.turnstile();
         let refused = turnstile.refuse(waiter, changes);
         if refused {
             self.let_in(&mut turnstile);

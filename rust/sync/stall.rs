@@ -78,7 +78,7 @@ impl Watched {
         let now = observe::now();
         let mut next = None;
         for lock in self.locks() {
-            let turnstile = lock.turnstile.lock();
+            let turnstile = lock.turnstile();
             for waiter in turnstile.iter() {
                 let Some(head) = waiter.handler() else {
                     continue;

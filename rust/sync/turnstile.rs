@@ -10,7 +10,7 @@
 //! [`OVERTAKEN`] of them have gone ahead of it.
 
 use crate::{
-    primitive::{const_fn, Acquire, AtomicU32, Cell, Release},
+    primitive::{const_fn, Acquire, AtomicU32, Cell, Relaxed, Release},
     releaser::Batch,
     slot::Head,
     sync::{
@@ -49,6 +49,8 @@ pub(super) enum Outcome {
     Granted,
     /// The waiter does not get the lock: it would have waited for itself.
     Refused,
+    /// It waits, or has been granted the lock: the lock's word tells. It is a handler, in that word.
+    Alone,
 }
 
 /// One wait. It lies in the lock's future, or on the waiting thread's stack.
@@ -56,21 +58,22 @@ pub(super) enum Outcome {
 /// # Invariants
 ///
 /// While it is in a turnstile it stays where it is, and its sleeper is alive.
-pub(super) struct Waiter {
-    next: Cell<*const Waiter>,
+#[repr(C)]
+pub(crate) struct Waiter {
+    sleeper: Sleeper,
     pub(super) request: Request,
+    /// The dispatcher has followed a chain through it: when it ends, that chain leads elsewhere.
+    followed: Cell<bool>,
+    /// Its stall, or its deadlock, was reported.
+    reported: Cell<bool>,
+    next: Cell<*const Waiter>,
+    /// When it was first seen waiting, in nanoseconds; 0 if it was not.
+    since: Cell<u64>,
+    outcome: AtomicU32,
+    overtaken: Cell<u32>,
     /// Its priority; that of a waiter that depends on its owner, if higher; or the highest of all, once it has
     /// been overtaken too often.
     order: Cell<u32>,
-    overtaken: Cell<u32>,
-    /// When it was first seen waiting, in nanoseconds; 0 if it was not.
-    since: Cell<u64>,
-    /// Its stall, or its deadlock, was reported.
-    reported: Cell<bool>,
-    /// The dispatcher has followed a chain through it: when it ends, that chain leads elsewhere.
-    followed: Cell<bool>,
-    sleeper: Sleeper,
-    outcome: AtomicU32,
     _pin: PhantomPinned,
 }
 
@@ -92,13 +95,29 @@ impl Waiter {
 
     /// The `Acquire` pairs with the `Release` in [`Waiter::end`]: a waiter that was granted the lock
     /// sees what its owners did before.
-    #[inline]
-    pub(super) fn outcome(&self) -> Outcome {
-        match self.outcome.load(Acquire) {
-            0 => Outcome::Waiting,
-            1 => Outcome::Granted,
-            _ => Outcome::Refused,
+    #[inline(always)]
+    pub(super) fn is(&self, outcome: Outcome) -> bool {
+        self.outcome.load(Acquire) == outcome as u32
+    }
+
+    /// A handler that is about to wait in the lock's word, in place of that of the owner, `met`.
+    #[inline(always)]
+    pub(super) fn alone(request: Request, head: &Head, met: usize) -> Self {
+        Self {
+            next: Cell::new(ptr::without_provenance(met)),
+            outcome: AtomicU32::new(Outcome::Alone as u32),
+            ..Self::new(request, Sleeper::Handler(head))
         }
+    }
+
+    /// The word of the owner that it waits alone for.
+    pub(super) fn owner_met(&self) -> usize {
+        self.next.get() as usize
+    }
+
+    /// It waits in the turnstile.
+    pub(super) fn is_queued(&self) {
+        self.outcome.store(Outcome::Waiting as u32, Relaxed);
     }
 
     /// The handler, if it is one that waits. Called under the turnstile's lock.

@@ -4,6 +4,7 @@
 
 use crate::{
     bindings,
+    continuation::Phase,
     handler::Interrupt,
     slot::Head,
     sync::{
@@ -11,6 +12,7 @@ use crate::{
         raw::{Owner, RawLock, Taken},
         sleeper::{handler_priority, thread_priority, Sleep, Sleeper},
         turnstile::{Outcome, Request, Waiter},
+        watch::is_watched,
     },
 };
 use kernel::prelude::*;
@@ -48,9 +50,10 @@ pub(super) fn thread(raw: &RawLock, shared: bool, interruptible: bool) -> Result
         }
         // The outcome came together with the signal: use it.
     }
-    match waiter.outcome() {
-        Outcome::Refused => Err(EDEADLK),
-        _ => Ok(()),
+    if waiter.is(Outcome::Refused) {
+        Err(EDEADLK)
+    } else {
+        Ok(())
     }
 }
 
@@ -76,8 +79,8 @@ fn report_handler(raw: &RawLock, head: &Head) {
 
 /// Has the lock been handed over to a handler that waits for it?
 #[inline]
-pub(super) fn handler_has(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) -> bool {
-    let granted = matches!(waiter, Some(waiter) if waiter.outcome() == Outcome::Granted);
+pub(super) fn handler_has(raw: &RawLock, irq: Interrupt<'_>, waiter: &mut Option<Waiter>) -> bool {
+    let granted = matches!(waiter, Some(waiter) if raw.has_granted(waiter));
     if granted {
         succeeds(irq, waiter);
     }
@@ -117,21 +120,99 @@ fn over(irq: Interrupt<'_>, waiter: &mut Option<Waiter>) {
 pub(super) unsafe fn handler(
     raw: &RawLock,
     irq: Interrupt<'_>,
+    waiter: &mut Option<Waiter>,
+) -> bool {
+    let head = irq.head();
+    // All calls of the usual case are tail calls, so that no register has to be saved.
+    if waiter.is_some() {
+        return goes_on(raw, irq, waiter);
+    }
+    if observed() || head.waits.get() > 0 {
+        // SAFETY: By the function's own requirement.
+        return unsafe { queues(raw, irq, false, waiter) };
+    }
+    let met = raw.owner_alone();
+    let Some(met) = met.filter(|&met| met != Owner::handler(head)) else {
+        // SAFETY: As above.
+        return unsafe { queues(raw, irq, false, waiter) };
+    };
+    let Some(ipl) = head.arm_first() else {
+        // SAFETY: As above.
+        return unsafe { queues(raw, irq, false, waiter) };
+    };
+    let new = waiter.insert(Waiter::alone(request(head, ipl, false), head, met.word()));
+    // SAFETY: As above; the handler is armed.
+    if !unsafe { raw.wait_alone(met, new, head) } {
+        // SAFETY: As above.
+        return unsafe { queues_after_all(raw, irq, waiter) };
+    }
+    head.meets(raw.name, met.kind());
+    head.waits.set(1);
+    if is_watched(raw) {
+        return false;
+    }
+    raw.admit_alone()
+}
+
+/// The same for a handler that wants to read.
+///
+/// # Safety
+///
+/// As for `handler`.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn reading_handler(
+    raw: &RawLock,
+    irq: Interrupt<'_>,
+    waiter: &mut Option<Waiter>,
+) -> bool {
+    if waiter.is_some() {
+        return goes_on(raw, irq, waiter);
+    }
+    // SAFETY: By the function's own requirement.
+    unsafe { queues(raw, irq, true, waiter) }
+}
+
+#[inline(always)]
+fn request(head: &Head, ipl: usize, shared: bool) -> Request {
+    Request {
+        owner: Owner::handler(head),
+        priority: handler_priority(ipl),
+        shared,
+        can_fail: true,
+    }
+}
+
+/// The lock's owner has changed.
+///
+/// # Safety
+///
+/// As for `handler`.
+#[cold]
+#[inline(never)]
+unsafe fn queues_after_all(raw: &RawLock, irq: Interrupt<'_>, waiter: &mut Option<Waiter>) -> bool {
+    irq.head().disarm(Phase::Idle);
+    // SAFETY: By the function's own requirement.
+    unsafe { queues(raw, irq, false, waiter) }
+}
+
+/// Begins a handler's wait, in the turnstile. Returns whether the lock is taken.
+///
+/// # Safety
+///
+/// As for `handler`.
+#[cold]
+#[inline(never)]
+unsafe fn queues(
+    raw: &RawLock,
+    irq: Interrupt<'_>,
     shared: bool,
     waiter: &mut Option<Waiter>,
 ) -> bool {
     let head = irq.head();
-    if let Some(outcome) = waiter.as_ref().map(Waiter::outcome) {
-        return goes_on(irq, waiter, outcome);
-    }
     // Armed first, since it may be woken, on another CPU, as soon as it is queued.
     let before = head.arm();
-    let request = Request {
-        owner: Owner::handler(head),
-        priority: handler_priority(head.ipl()),
-        shared,
-        can_fail: true,
-    };
+    let request = request(head, head.ipl(), shared);
     let new = waiter.insert(Waiter::new(request, Sleeper::Handler(head)));
     // SAFETY: By the function's own requirement; the handler is armed.
     let taken = unsafe { raw.take_or_queue(new) };
@@ -149,16 +230,26 @@ pub(super) unsafe fn handler(
     matches!(taken, Taken::Yes)
 }
 
-/// A handler is polled while its wait has this outcome. Returns whether the lock is taken.
+/// A handler that waits is polled. Returns whether the lock is taken.
 #[cold]
-fn goes_on(irq: Interrupt<'_>, waiter: &mut Option<Waiter>, outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::Waiting => _ = irq.head().arm(),
-        Outcome::Granted => succeeds(irq, waiter),
-        // Not armed, as above.
-        Outcome::Refused => over(irq, waiter),
+#[inline(never)]
+fn goes_on(raw: &RawLock, irq: Interrupt<'_>, waiter: &mut Option<Waiter>) -> bool {
+    let Some(waiting) = waiter else {
+        return false;
+    };
+    // It was polled for something else. Only one that waits since its first poll may be resumed at once.
+    raw.admit_alone();
+    if raw.has_granted(waiting) {
+        succeeds(irq, waiter);
+        return true;
     }
-    outcome == Outcome::Granted
+    if waiting.is(Outcome::Refused) {
+        // Not armed: its pending poll is recognised as one that nothing would end.
+        over(irq, waiter);
+    } else {
+        irq.head().arm();
+    }
+    false
 }
 
 /// Ends a handler's wait. Returns whether the lock was handed over meanwhile.
@@ -174,5 +265,5 @@ pub(super) fn give_up(raw: &RawLock, irq: Interrupt<'_>, waiter: &Waiter) -> boo
         }
         return false;
     }
-    waiter.outcome() == Outcome::Granted
+    raw.has_granted(waiter)
 }

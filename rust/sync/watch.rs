@@ -69,6 +69,14 @@ pub(super) fn watch(lock: &RawLock, turnstile: &mut Turnstile) {
     if !DUE.load(SeqCst) {
         look_soon();
     }
+    lock.watched.store(DUE.load(SeqCst), SeqCst);
+}
+
+/// Will a look see a handler that waits alone from now on? `SeqCst`, as are a look's accesses: it first takes a lock
+/// off the list, then looks whether a handler waits alone.
+#[inline(always)]
+pub(super) fn is_watched(lock: &RawLock) -> bool {
+    lock.watched.load(SeqCst)
 }
 
 #[cold]
@@ -103,7 +111,7 @@ pub(super) fn dispatch_again() {
 
 /// The lock is going away. A future that was forgotten may still be in its turnstile.
 pub(super) fn forget(lock: &RawLock) {
-    if lock.turnstile.lock().listed {
+    if lock.turnstile().listed {
         WATCHED.lock().forget(lock);
     }
     known::forget(lock);
@@ -127,7 +135,7 @@ unsafe extern "C" fn lazyirq_module_goes(module: *mut bindings::module) {
 #[no_mangle]
 extern "C" fn lazyirq_look() {
     DUE.swap(false, SeqCst);
-    let found = WATCHED.lock().sweep();
+    let found = WATCHED.lock().sweep(true);
     if AGAIN.swap(false, SeqCst) || found.stuck {
         dispatch();
     }
@@ -178,7 +186,7 @@ impl Watched {
     fn forget(&self, lock: &RawLock) {
         self.collect();
         // Not if a look has taken it out by now.
-        if lock.turnstile.lock().listed {
+        if lock.turnstile().listed {
             self.list.remove(lock);
         }
     }
@@ -189,31 +197,37 @@ impl Watched {
         self.list.retain(|lock| {
             let goes = goes(lock.name.as_char_ptr());
             if goes {
-                lock.turnstile.lock().listed = false;
+                lock.turnstile().listed = false;
+                lock.watched.store(false, Relaxed);
             }
             !goes
         });
     }
 
-    /// Removes the locks without waiters, and looks at the others.
-    fn sweep(&self) -> Found {
+    /// Removes the locks without waiters, and looks at the others: does the caller have another look made at those that
+    /// are in motion?
+    fn sweep(&self, looks_again: bool) -> Found {
         self.collect();
         let mut found = Found::default();
         let now = observe::now();
         self.list.retain(|lock| {
-            let mut turnstile = lock.turnstile.lock();
+            let mut turnstile = lock.turnstile();
             if turnstile.is_empty() {
                 // Once this is seen, the lock may be gone.
-                turnstile.listed = false;
-                return false;
+                if lock.unlist(&mut turnstile) {
+                    return false;
+                }
             }
             let waited = turnstile.is_seen();
             turnstile.iter().for_each(|waiter| waiter.waits_at(now));
             found.waiting = true;
             // A waiter that comes and gives up, or comes and waits, is no progress.
-            let moved = turnstile.seen != turnstile.tally.handed_over;
-            turnstile.seen = turnstile.tally.handed_over;
-            if moved || !waited {
+            let handed_over = turnstile.tally.handed_over + lock.alone.total();
+            let moved = turnstile.seen != handed_over;
+            turnstile.seen = handed_over;
+            let moving = moved || !waited;
+            lock.watched.store(moving && looks_again, SeqCst);
+            if moving {
                 found.moving = true;
             } else if !turnstile.is_settled() {
                 found.stuck = true;
@@ -228,7 +242,7 @@ impl Watched {
         self.pass.set(self.pass.get().wrapping_add(1));
         if INTERVAL.load(Relaxed) == 0 {
             // There may be no looks.
-            self.sweep();
+            self.sweep(false);
         }
     }
 
@@ -238,7 +252,7 @@ impl Watched {
     pub(super) fn next_in_pass(&self) -> Option<(&RawLock, u32)> {
         self.collect();
         self.locks().find_map(|lock| {
-            let mut turnstile = lock.turnstile.lock();
+            let mut turnstile = lock.turnstile();
             if turnstile.pass == self.pass.get() || !turnstile.is_seen() {
                 return None;
             }

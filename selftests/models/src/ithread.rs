@@ -10,15 +10,16 @@ mod boost;
 mod models;
 
 use crate::{
-    primitive::{AtomicPtr, Cell},
+    bindings::lazyirq_cpu,
+    primitive::{AtomicBool, AtomicPtr, Cell},
     releaser::Batch,
     slot::Head,
 };
-pub(crate) use boost::Boost;
 use boost::Boosted;
+pub(crate) use boost::{has_run, Boost};
 use std::ptr;
 
-pub(crate) fn enqueue(head: &Head, _home: u32) {
+pub(crate) fn enqueue(head: &Head, _home: &Cpu) {
     head.enqueue();
 }
 
@@ -26,11 +27,11 @@ pub(crate) unsafe fn resume_in_releaser(head: &Head, batch: &Batch) {
     head.resume(batch);
 }
 
-pub(crate) unsafe fn is_alone(_cpu: u32, _ipl: usize) -> bool {
+pub(crate) unsafe fn is_alone(_cpu: &Cpu, _ipl: usize) -> bool {
     true
 }
 
-pub(crate) fn is_busy(_cpu: u32, _ipl: usize) -> bool {
+pub(crate) fn is_busy(_cpu: &Cpu, _ipl: usize) -> bool {
     unreachable!()
 }
 
@@ -44,9 +45,10 @@ struct Work {
     boosted: Boosted,
 }
 
-struct Cpu {
+pub(crate) struct Cpu {
     /// For IPL 1, and for none.
     work: [Work; 2],
+    has_boosts: AtomicBool,
 }
 
 // SAFETY: Loom checks what is done with it.
@@ -58,9 +60,20 @@ loom::lazy_static! {
             thread: AtomicPtr::new(ptr::null_mut()),
             boosted: Boosted::new(),
         }),
+        has_boosts: AtomicBool::new(false),
     };
 }
 
-fn cpu(_id: u32) -> &'static Cpu {
+impl Cpu {
+    pub(crate) unsafe fn from_raw(element: *mut lazyirq_cpu) -> Option<&'static Self> {
+        (!element.is_null()).then(|| cpu(0))
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        0
+    }
+}
+
+pub(crate) fn cpu(_id: u32) -> &'static Cpu {
     &CPU
 }

@@ -125,9 +125,12 @@ mod bindings {
 
     pub(crate) unsafe fn dump_stack() {}
 
-    /// The number of the one CPU, if the running thread may lend its context.
-    pub(crate) unsafe fn lazyirq_releaser_begin() -> i32 {
-        LENDS.get() as i32 - 1
+    #[allow(non_camel_case_types, reason = "the shim's name")]
+    pub(crate) struct lazyirq_cpu;
+
+    /// Something for the one CPU, if the running thread may lend its context.
+    pub(crate) unsafe fn lazyirq_releaser_begin() -> *mut lazyirq_cpu {
+        std::ptr::without_provenance_mut(LENDS.get().into())
     }
 
     pub(crate) unsafe fn lazyirq_releaser_end() {}

@@ -4,6 +4,7 @@
 
 use crate::{
     continuation::{Continuation, Pending, Phase},
+    ipl::Ipl,
     lending_model, model,
     primitive::{AtomicU32, Cell, Relaxed},
     runqueue::{Link, RunQueue},
@@ -22,7 +23,7 @@ fn push(queue: &RunQueue<Item>, item: &Item) -> bool {
 #[test]
 fn pending_and_wake() {
     model(3, || {
-        let continuation = Continuation::new(1);
+        let continuation = Continuation::new(Ipl::from_const::<1>());
         let queue = RunQueue::new();
         let item = Item::new(0);
         let enqueue = || assert!(push(&queue, &item));
@@ -75,6 +76,30 @@ fn block_and_release() {
             }
         });
         lock.assert_free(2);
+        slot.assert_rested();
+    });
+}
+
+/// The same with a handler that does not wait alone, as it wants to read.
+#[test]
+fn read_and_release() {
+    model(3, || {
+        let (lock, ithread) = (&Lock::new(), &Ithread::new());
+        let slot = Slot::new(ithread, move |irq| async move {
+            lock.read_irq(irq).await.look();
+        });
+        threads(|t| {
+            let guard = lock.held();
+            t.spawn(move || {
+                guard.change();
+                drop(guard);
+            });
+            t.spawn(|| ithread.run(1));
+            if !slot.enter() {
+                ithread.end();
+            }
+        });
+        lock.assert_free(1);
         slot.assert_rested();
     });
 }
@@ -271,7 +296,7 @@ fn ipl_and_done() {
         threads(|t| {
             t.spawn(|| ithread.run(u32::MAX));
             t.spawn(|| {
-                slot.continuation.set_ipl(2);
+                slot.continuation.set_ipl(Ipl::from_const::<2>());
             });
             slot.arrived_busy();
             slot.interrupt();

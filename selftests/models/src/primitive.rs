@@ -9,7 +9,7 @@ pub(crate) use loom::hint::spin_loop;
 // Loom would not notice that a bool is dropped.
 pub(crate) use loom::sync::atomic::{
     fence, AtomicBool,
-    Ordering::{self, AcqRel, Acquire, Relaxed, Release},
+    Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
 
 use std::{

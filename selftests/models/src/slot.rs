@@ -6,10 +6,12 @@
 use crate::{
     continuation::{Arrival, Continuation, Done, Pending, Phase},
     handler::Interrupt,
+    ipl::Ipl,
+    ithread::{self, Cpu},
     primitive::Cell,
     releaser::Batch,
     runqueue::{self, RunQueue},
-    sync::{OwnerKind, Sleep},
+    sync::{OwnerKind, Sleep, Waiter},
 };
 use loom::{
     cell::UnsafeCell,
@@ -31,10 +33,17 @@ const EVENTS_BEFORE_MASKING: u32 = 1;
 
 type Run<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
+pub(crate) struct Counted {
+    pub(crate) here: &'static Cpu,
+    pub(crate) home: &'static Cpu,
+    pub(crate) ipl: usize,
+}
+
 /// A registered handler.
 pub(crate) struct Head {
     pub(crate) continuation: Continuation,
     pub(crate) waits: Cell<u32>,
+    pub(crate) alone: Cell<*const Waiter>,
     off_lazy_path: Cell<bool>,
     fresh: Cell<bool>,
     batch: Cell<*const Batch>,
@@ -82,8 +91,9 @@ impl<'a> Slot<'a> {
         let make: Box<dyn Fn(Interrupt<'a>) -> Run<'a> + 'a> =
             Box::new(move |irq| Box::pin(handler(irq)));
         let head = Head {
-            continuation: Continuation::new(1),
+            continuation: Continuation::new(Ipl::from_const::<1>()),
             waits: Cell::new(0),
+            alone: Cell::new(std::ptr::null()),
             off_lazy_path: Cell::new(false),
             fresh: Cell::new(false),
             batch: Cell::new(std::ptr::null()),
@@ -132,6 +142,10 @@ impl Head {
         self.continuation.arm()
     }
 
+    pub(crate) fn arm_first(&self) -> Option<usize> {
+        self.continuation.arm_first()
+    }
+
     pub(crate) fn disarm(&self, before: Phase) {
         self.continuation.disarm(before);
     }
@@ -163,8 +177,8 @@ impl Head {
     pub(crate) fn named(&self) {}
 
     /// The one CPU.
-    pub(crate) fn home(&self) -> u32 {
-        0
+    pub(crate) fn home(&self) -> &'static Cpu {
+        ithread::cpu(0)
     }
 
     pub(crate) fn ithread_cpu(&self) -> u32 {
@@ -309,6 +323,18 @@ impl Head {
     /// Called by its releaser. It may be gone afterwards.
     pub(crate) fn resume(&self, batch: &Batch) {
         self.continuation.run();
+        self.resume_running(self.counted(), batch);
+    }
+
+    fn counted(&self) -> Counted {
+        Counted {
+            here: self.home(),
+            home: self.home(),
+            ipl: self.ipl(),
+        }
+    }
+
+    pub(crate) fn resume_running(&self, _: Counted, batch: &Batch) {
         self.fresh.set(false);
         self.batch.set(batch);
         let is_done = self.poll_again();
@@ -334,7 +360,7 @@ impl Head {
     fn done(&self, batch: Option<&Batch>) -> bool {
         loop {
             let ipl = self.ipl();
-            match (self.continuation.done(), batch) {
+            match (self.continuation.done(ipl), batch) {
                 (Done::Unmask, _) => self.unmask(),
                 (Done::Again, None) => {
                     self.enqueue();

@@ -18,6 +18,8 @@ mod sleeper;
 mod watch;
 
 #[cfg(test)]
+mod alone;
+#[cfg(test)]
 mod models;
 #[cfg(test)]
 mod order;
@@ -30,3 +32,4 @@ pub(crate) use raw::{Owner, OwnerKind, Party};
 #[cfg(test)]
 pub(crate) use sleeper::signal;
 pub(crate) use sleeper::Sleep;
+pub(crate) use turnstile::Waiter;

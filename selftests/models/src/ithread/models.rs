@@ -67,7 +67,7 @@ fn boost_and_run() {
         threads(|t| {
             t.spawn(|| {
                 ithread.run(1);
-                boost::has_run(0, 1);
+                boost::has_run(super::cpu(0), 1);
             });
             t.spawn(|| wait_and_give_up(lock));
             t.spawn(|| dispatch(lock, &slot));

@@ -29,7 +29,7 @@ pub(crate) fn dispatched() -> bool {
 
 /// The dispatcher has seen that the handler owns the lock, and that the lock has a waiter.
 pub(crate) fn boost(lock: &Lock, head: &Head, fifo: u32) {
-    let turnstile = lock.raw.turnstile.lock();
+    let turnstile = lock.raw.turnstile();
     if turnstile.is_empty() || lock.raw.owner() != Some(Owner::handler(head)) {
         return;
     }

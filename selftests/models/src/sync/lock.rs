@@ -109,15 +109,16 @@ impl Lock {
 
     /// Asserts that it has no owner and no waiters, and was changed that often.
     pub(crate) fn assert_free(&self, changes: u32) {
-        self.assert_bit();
+        assert!(self.raw.turnstile().is_empty());
+        assert!(!self.raw.has_waiters());
         let guard = self.try_write().expect("the lock is not free");
         assert_eq!(guard.look(), changes);
     }
 
-    /// Asserts that the bit is set exactly while there are waiters.
+    /// Asserts that the bit is set while there are waiters.
     pub(crate) fn assert_bit(&self) {
-        let turnstile = self.raw.turnstile.lock();
-        assert_eq!(self.raw.has_waiters(), !turnstile.is_empty());
+        let turnstile = self.raw.turnstile();
+        assert!(self.raw.has_waiters() || turnstile.is_empty());
     }
 }
 
@@ -168,11 +169,17 @@ impl<'a> Future for LockIrq<'a> {
             if lock.try_take(owner, shared) {
                 return Poll::Ready(lock.guard(owner, shared));
             }
-        } else if wait::handler_has(irq, &mut this.waiter) {
+        } else if wait::handler_has(&lock.raw, irq, &mut this.waiter) {
             return Poll::Ready(lock.guard(owner, shared));
         }
         // SAFETY: `waiter` is pinned with the future, and the future's drop ends the wait.
-        if unsafe { wait::handler(&lock.raw, irq, shared, &mut this.waiter) } {
+        let wait = if shared {
+            wait::reading_handler
+        } else {
+            wait::handler
+        };
+        // SAFETY: As above.
+        if unsafe { wait(&lock.raw, irq, &mut this.waiter) } {
             return Poll::Ready(lock.guard(owner, shared));
         }
         Poll::Pending

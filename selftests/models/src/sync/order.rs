@@ -60,7 +60,7 @@ impl Scene {
     }
 
     fn has(&self, number: usize) -> bool {
-        self.asked[number].2 == Taken::Yes || self.waiter(number).outcome() == Outcome::Granted
+        self.asked[number].2 == Taken::Yes || self.waiter(number).is(Outcome::Granted)
     }
 
     fn release(&mut self, number: usize) {
@@ -86,17 +86,17 @@ impl Scene {
     }
 
     fn report(&self, number: usize) -> bool {
-        let turnstile = self.raw.turnstile.lock();
+        let turnstile = self.raw.turnstile();
         turnstile.report(self.waiter(number))
     }
 
     fn changes(&self) -> u32 {
-        self.raw.turnstile.lock().changes
+        self.raw.turnstile().changes
     }
 
     /// The waiters, first to last.
     fn queue(&self) -> Vec<usize> {
-        let turnstile = self.raw.turnstile.lock();
+        let turnstile = self.raw.turnstile();
         let number = |waiter: &Waiter| waiter.request.owner.word() / 8 - 1;
         turnstile.iter().map(number).collect()
     }
@@ -325,7 +325,7 @@ fn refused() {
         let changes = s.changes();
         assert!(!s.refuse(writer, changes.wrapping_sub(1)));
         assert!(s.refuse(writer, changes));
-        assert_eq!(s.waiter(writer).outcome(), Outcome::Refused);
+        assert!(s.waiter(writer).is(Outcome::Refused));
         assert!(s.has(reader));
         s.release(first);
         s.release(reader);

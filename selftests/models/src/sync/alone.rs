@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Models of handlers that wait alone, in the lock's word, and of what comes between.
+
+use super::Lock;
+use crate::{
+    lending_model,
+    models::writing,
+    slot::{Ithread, Slot},
+    threads::threads,
+};
+use std::{
+    future::{poll_fn, Future},
+    pin::pin,
+    task::Poll,
+};
+
+/// A handler that asks once more in the poll that began its wait, and then takes the lock as it comes.
+fn asking_twice<'a>(lock: &'a Lock, ithread: &'a Ithread) -> Slot<'a> {
+    Slot::new(ithread, move |irq| async move {
+        let mut asked = pin!(lock.write_irq(irq));
+        let guard = poll_fn(|cx| match asked.as_mut().poll(cx) {
+            Poll::Pending => asked.as_mut().poll(cx),
+            ready => ready,
+        });
+        guard.await.change();
+    })
+}
+
+/// A thread comes, and waits behind the handler.
+#[test]
+fn and_thread() {
+    lending_model(2, || {
+        let (lock, ithread) = (&Lock::new(), &Ithread::new());
+        let slot = asking_twice(lock, ithread);
+        threads(|t| {
+            let guard = lock.held();
+            t.spawn(move || {
+                guard.change();
+                drop(guard);
+            });
+            t.spawn(|| lock.write().change());
+            t.spawn(|| ithread.run(u32::MAX));
+            slot.enter();
+            slot.synchronize();
+            ithread.end();
+        });
+        lock.assert_free(3);
+        slot.assert_rested();
+    });
+}
+
+/// A thread comes to read.
+#[test]
+fn and_reader() {
+    lending_model(2, || {
+        let (lock, ithread) = (&Lock::new(), &Ithread::new());
+        let slot = writing(lock, ithread);
+        threads(|t| {
+            let guard = lock.held();
+            t.spawn(move || drop(guard));
+            t.spawn(|| _ = lock.read().look());
+            t.spawn(|| ithread.run(u32::MAX));
+            slot.enter();
+            slot.synchronize();
+            ithread.end();
+        });
+        lock.assert_free(1);
+        slot.assert_rested();
+    });
+}
+
+/// The handler asks again, while the lock may have been handed to it and it is about to be woken.
+#[test]
+fn asks_again() {
+    lending_model(3, || {
+        let (lock, ithread) = (&Lock::new(), &Ithread::new());
+        let slot = asking_twice(lock, ithread);
+        threads(|t| {
+            let guard = lock.held();
+            t.spawn(move || {
+                guard.change();
+                drop(guard);
+            });
+            t.spawn(|| ithread.run(u32::MAX));
+            slot.enter();
+            slot.synchronize();
+            ithread.end();
+        });
+        lock.assert_free(2);
+        slot.assert_rested();
+    });
+}
+
+/// One handler gives up its wait, and then another waits, while the lock is released.
+#[test]
+fn one_after_the_other() {
+    lending_model(3, || {
+        let (lock, ithread) = (&Lock::new(), &Ithread::new());
+        let impatient = Slot::new(ithread, |irq| async move {
+            let mut asked = pin!(lock.write_irq(irq));
+            poll_fn(|cx| Poll::Ready(asked.as_mut().poll(cx).is_ready())).await;
+        });
+        let slot = asking_twice(lock, ithread);
+        threads(|t| {
+            let guard = lock.held();
+            t.spawn(move || {
+                guard.change();
+                drop(guard);
+            });
+            t.spawn(|| ithread.run(u32::MAX));
+            impatient.enter();
+            slot.enter();
+            slot.synchronize();
+            ithread.end();
+        });
+        lock.assert_free(2);
+        slot.assert_rested();
+        impatient.assert_rested();
+    });
+}
+
+/// Somebody looks at the turnstile, and finds the handler there.
+#[test]
+fn and_look() {
+    lending_model(2, || {
+        let (lock, ithread) = (&Lock::new(), &Ithread::new());
+        let slot = asking_twice(lock, ithread);
+        threads(|t| {
+            let guard = lock.held();
+            t.spawn(move || {
+                guard.change();
+                drop(guard);
+            });
+            t.spawn(|| {
+                let turnstile = lock.raw.turnstile();
+                assert!(turnstile.iter().all(|waiter| !waiter.request.shared));
+            });
+            t.spawn(|| ithread.run(u32::MAX));
+            slot.enter();
+            slot.synchronize();
+            ithread.end();
+        });
+        lock.assert_free(2);
+        slot.assert_rested();
+    });
+}
