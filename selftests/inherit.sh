@@ -63,9 +63,9 @@ lend_on() {
 }
 # As long as the owner runs, a lender on another CPU has nothing to do but wait, and must not spin.
 lenders_time() {
-	local lender ns
+	local lender stat
 	time=0
-	for lender in $lenders; do read -r ns _ <"/proc/$lender/schedstat" && time=$((time + ns / 1000000)); done
+	for lender in $lenders; do read -r -a stat <"/proc/$lender/stat" && time=$((time + 10 * (stat[13] + stat[14]))); done
 }
 sleeps() {
 	local lenders before
