@@ -27,45 +27,30 @@ fn asking_twice<'a>(lock: &'a Lock, ithread: &'a Ithread) -> Slot<'a> {
     })
 }
 
-/// A thread comes, and waits behind the handler.
-#[test]
-fn and_thread() {
-    lending_model(2, || {
+/// A thread changes what the lock guards and releases it, and lends its context, while the handler comes, and `other`
+/// does what it does. All of it together makes that many `changes`.
+fn released_meanwhile(
+    preemptions: usize,
+    handler: for<'a> fn(&'a Lock, &'a Ithread) -> Slot<'a>,
+    other: fn(&Lock),
+    changes: u32,
+) {
+    lending_model(preemptions, move || {
         let (lock, ithread) = (&Lock::new(), &Ithread::new());
-        let slot = asking_twice(lock, ithread);
+        let slot = handler(lock, ithread);
         threads(|t| {
             let guard = lock.held();
             t.spawn(move || {
                 guard.change();
                 drop(guard);
             });
-            t.spawn(|| lock.write().change());
+            t.spawn(|| other(lock));
             t.spawn(|| ithread.run(u32::MAX));
             slot.enter();
             slot.synchronize();
             ithread.end();
         });
-        lock.assert_free(3);
-        slot.assert_rested();
-    });
-}
-
-/// A thread comes to read.
-#[test]
-fn and_reader() {
-    lending_model(2, || {
-        let (lock, ithread) = (&Lock::new(), &Ithread::new());
-        let slot = writing(lock, ithread);
-        threads(|t| {
-            let guard = lock.held();
-            t.spawn(move || drop(guard));
-            t.spawn(|| _ = lock.read().look());
-            t.spawn(|| ithread.run(u32::MAX));
-            slot.enter();
-            slot.synchronize();
-            ithread.end();
-        });
-        lock.assert_free(1);
+        lock.assert_free(changes);
         slot.assert_rested();
     });
 }
@@ -73,23 +58,29 @@ fn and_reader() {
 /// The handler asks again, while the lock may have been handed to it and it is about to be woken.
 #[test]
 fn asks_again() {
-    lending_model(3, || {
-        let (lock, ithread) = (&Lock::new(), &Ithread::new());
-        let slot = asking_twice(lock, ithread);
-        threads(|t| {
-            let guard = lock.held();
-            t.spawn(move || {
-                guard.change();
-                drop(guard);
-            });
-            t.spawn(|| ithread.run(u32::MAX));
-            slot.enter();
-            slot.synchronize();
-            ithread.end();
-        });
-        lock.assert_free(2);
-        slot.assert_rested();
-    });
+    released_meanwhile(3, asking_twice, |_| (), 2);
+}
+
+/// A thread comes, and waits behind the handler.
+#[test]
+fn and_thread() {
+    released_meanwhile(2, asking_twice, |lock| lock.write().change(), 3);
+}
+
+/// A thread comes to read.
+#[test]
+fn and_reader() {
+    released_meanwhile(2, writing, |lock| _ = lock.read().look(), 2);
+}
+
+/// Somebody looks at the turnstile, and finds the handler there.
+#[test]
+fn and_look() {
+    let look = |lock: &Lock| {
+        let turnstile = lock.raw.turnstile();
+        assert!(turnstile.iter().all(|waiter| !waiter.request.shared));
+    };
+    released_meanwhile(2, asking_twice, look, 2);
 }
 
 /// One handler gives up its wait, and then another waits, while the lock is released.
@@ -117,31 +108,5 @@ fn one_after_the_other() {
         lock.assert_free(2);
         slot.assert_rested();
         impatient.assert_rested();
-    });
-}
-
-/// Somebody looks at the turnstile, and finds the handler there.
-#[test]
-fn and_look() {
-    lending_model(2, || {
-        let (lock, ithread) = (&Lock::new(), &Ithread::new());
-        let slot = asking_twice(lock, ithread);
-        threads(|t| {
-            let guard = lock.held();
-            t.spawn(move || {
-                guard.change();
-                drop(guard);
-            });
-            t.spawn(|| {
-                let turnstile = lock.raw.turnstile();
-                assert!(turnstile.iter().all(|waiter| !waiter.request.shared));
-            });
-            t.spawn(|| ithread.run(u32::MAX));
-            slot.enter();
-            slot.synchronize();
-            ithread.end();
-        });
-        lock.assert_free(2);
-        slot.assert_rested();
     });
 }
