@@ -62,6 +62,8 @@ void lazyirq_irq_on(void);
 struct task_struct **lazyirq_ithread_store(unsigned int ipl);
 int lazyirq_set_fifo(struct task_struct *task, unsigned int priority);
 void lazyirq_ithreads_fifo(unsigned int ipl, unsigned int priority);
+bool lazyirq_ithread_may_sleep(void);
+void lazyirq_ithread_stays_awake(void);
 void lazyirq_non_block_start(void);
 void lazyirq_non_block_end(void);
 

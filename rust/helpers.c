@@ -9,6 +9,7 @@
 #include <linux/irq.h>
 #include <linux/irqdesc.h>
 #include <linux/kernel.h>
+#include <linux/kthread.h>
 #include <linux/rcupdate.h>
 #include <linux/smp.h>
 #include <linux/wait.h>
@@ -137,6 +138,25 @@ void lazyirq_ithreads_fifo(unsigned int ipl, unsigned int priority)
 		if (task)
 			lazyirq_set_fifo(task, priority);
 	}
+}
+
+/* The running ithread does not sleep after all. */
+void lazyirq_ithread_stays_awake(void)
+{
+	__set_current_state(TASK_RUNNING);
+}
+
+/*
+ * The running ithread is about to sleep: whatever wakes it from here on keeps it from that. Returns false, and it is
+ * not, if smpboot wants it to park or to end.
+ */
+notrace bool lazyirq_ithread_may_sleep(void)
+{
+	set_current_state(TASK_INTERRUPTIBLE);
+	if (!kthread_should_stop() && !kthread_should_park())
+		return true;
+	lazyirq_ithread_stays_awake();
+	return false;
 }
 
 void lazyirq_non_block_start(void)

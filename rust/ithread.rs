@@ -54,6 +54,14 @@ struct Work {
     boosted: Boosted,
 }
 
+impl Work {
+    /// Is there something to do for the ithread, which asks? Anything queued after this look wakes it:
+    /// `wake_up_process` and its going to sleep are fully ordered.
+    fn is_to_do(&self) -> bool {
+        !self.runnable.is_empty() || self.moved.load(Relaxed) != 0
+    }
+}
+
 /// # Invariants
 ///
 /// A cell of `work` is touched by the ithread of its IPL alone, but for those in `boosted`, which are the
@@ -168,15 +176,15 @@ fn enqueue_elsewhere(head: &Head, home: u32) {
 ///
 /// # Safety
 ///
-/// The caller is the ithread of `ipl` on the CPU `id`, and has taken `head` from its queue.
+/// The caller is the ithread of `ipl` on `cpu`, and has taken `head` from its queue.
 #[cold]
-unsafe fn take_over(head: &Head, id: u32, ipl: usize) {
+unsafe fn take_over(head: &Head, cpu: &'static Cpu, ipl: usize) {
     let old = head.home();
-    head.set_home(cpu(id));
+    head.set_home(cpu);
     // SAFETY: An ithread, on its CPU.
     unsafe {
         let _off = InterruptsOff::new();
-        add_unfinished(cpu(id), ipl);
+        add_unfinished(cpu, ipl);
     }
     // Only the other CPU may change its count.
     old.work[ipl].moved.fetch_add(1, Release);
@@ -193,10 +201,7 @@ unsafe fn take_over(head: &Head, id: u32, ipl: usize) {
 ///
 /// To be called by smpboot, in the ithread of `IPL` on the CPU `id`. The same holds for the next four.
 unsafe extern "C" fn should_run<const IPL: usize>(id: u32) -> i32 {
-    // Anything queued after this look wakes the thread: `wake_up_process` and the thread's going to sleep are
-    // fully ordered.
-    let work = &cpu(id).work[IPL];
-    (!work.runnable.is_empty() || work.moved.load(Relaxed) != 0).into()
+    cpu(id).work[IPL].is_to_do().into()
 }
 
 /// The running ithread, or one that does not end meanwhile.
@@ -235,34 +240,56 @@ impl Thread {
 ///
 /// See `should_run`.
 unsafe extern "C" fn run<const IPL: usize>(id: u32) {
-    let work = &cpu(id).work[IPL];
+    let cpu = cpu(id);
+    // SAFETY: By the function's own requirement.
+    unsafe { run_all(cpu, IPL, &cpu.work[IPL]) };
+}
+
+/// Runs the continuations of `work`, and sleeps when there are none: smpboot's own loop would take a hundred
+/// instructions from one to the next. Returns to that when it is woken for something else.
+///
+/// # Safety
+///
+/// To be called in the ithread of `ipl` on `cpu`, whose work is `work`.
+#[inline(never)]
+unsafe fn run_all(cpu: &'static Cpu, ipl: usize, work: &'static Work) {
     // INVARIANT: It was set by `setup`, in this thread.
     let thread = Thread(work.thread.load(Relaxed));
     // SAFETY: This is the queue's ithread.
-    let Some(head) = (unsafe { work.runnable.take() }) else {
-        // SAFETY: An ithread, on its CPU.
-        unsafe {
-            let _off = InterruptsOff::new();
-            forget_moved(id, IPL);
-        }
-        work.switches.set(thread.switched_out());
-        return;
-    };
-    work.resumed.add(1);
-    let now = thread.switched_out();
-    // Each of these was one switch away from the thread, and one to it.
-    let switches = now.wrapping_sub(work.switches.replace(now)).wrapping_mul(2) as u64;
+    while let Some(head) = unsafe { work.runnable.take() } {
+        work.resumed.add(1);
+        let now = thread.switched_out();
+        // Each of these was one switch away from the thread, and one to it.
+        let switches = now.wrapping_sub(work.switches.replace(now)).wrapping_mul(2) as u64;
 
-    // SAFETY: What is in a queue is Queued, and so alive; it is out of the queue now, so no other context
-    // runs it.
-    unsafe {
-        if (*head).home().id != id {
-            take_over(&*head, id, IPL);
+        // SAFETY: What is in a queue is Queued, and so alive; it is out of the queue now, so no other context
+        // runs it.
+        unsafe {
+            if !ptr::eq((*head).home(), cpu) {
+                take_over(&*head, cpu, ipl);
+            }
+            (*head).resume_in_ithread(thread, switches);
         }
-        (*head).resume_in_ithread(thread, switches);
+        boost::has_run(cpu, ipl);
+        work.runnable.done();
+        // SAFETY: An ithread.
+        unsafe {
+            if !bindings::lazyirq_ithread_may_sleep() {
+                return;
+            }
+            if work.is_to_do() {
+                bindings::lazyirq_ithread_stays_awake();
+            } else {
+                bindings::schedule();
+            }
+        }
     }
-    boost::has_run(cpu(id), IPL);
-    work.runnable.done();
+    // SAFETY: An ithread, on its CPU.
+    unsafe {
+        let _off = InterruptsOff::new();
+        forget_moved(cpu.id, ipl);
+    }
+    work.switches.set(thread.switched_out());
 }
 
 /// The CPU goes offline.

@@ -64,16 +64,15 @@ module_param_cb(resume_budget, &budget_ops, &resume_budget, 0644);
 MODULE_PARM_DESC(resume_budget, "How many handlers one release resumes at most; the others are left to the ithreads");
 
 /*
- * If the caller may lend its context, it is not preempted until lazyirq_releaser_end(), and
- * lazyirq_this_cpu() is returned. Otherwise NULL is: with preemption or interrupts off, the caller may hold
- * a spinlock that the handler takes.
+ * The caller is not preempted until lazyirq_releaser_end(). Returns lazyirq_this_cpu() if it may lend its
+ * context, and otherwise NULL: with preemption or interrupts off, it may hold a spinlock that the handler takes.
  */
 notrace struct lazyirq_cpu *lazyirq_releaser_begin(void)
 {
-	if (READ_ONCE(resume) != RELEASER || !preemptible())
-		return NULL;
+	bool lends = READ_ONCE(resume) == RELEASER && preemptible();
+
 	preempt_disable();
-	return this_cpu_read(lazyirq_this_one);
+	return lends ? this_cpu_read(lazyirq_this_one) : NULL;
 }
 
 notrace void lazyirq_releaser_end(void)

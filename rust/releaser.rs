@@ -46,7 +46,8 @@ pub(crate) struct Batch {
 /// Has `owner`, the caller, release a lock. Handlers that it goes to are added to the batch that
 /// `release` is given, and resumed; without a batch the ithreads get them.
 ///
-/// `pass_on` is tried first, if there is a batch: it may hand the lock over to a single handler.
+/// `pass_on` is tried first, unless the owner is a handler without a batch: it may hand the lock over to a
+/// single handler.
 #[inline(always)]
 pub(crate) fn release(
     owner: Owner,
@@ -62,22 +63,29 @@ pub(crate) fn release(
             None => release(batch),
         };
     }
-    let Some(own) = Batch::begin() else {
-        return release(None);
+    let own = Batch::begin();
+    // SAFETY: The thread is not preempted: no RCU grace period ends.
+    let heir = pass_on().map(|heir| unsafe { &*heir });
+    let Some(own) = own else {
+        match heir {
+            Some(heir) => heir.wake(None),
+            None => release(None),
+        }
+        // SAFETY: It was begun.
+        return unsafe { bindings::lazyirq_releaser_end() };
     };
-    match pass_on() {
-        // SAFETY: The thread is not preempted: no RCU grace period ends.
-        Some(heir) => own.resume_at_once(unsafe { &*heir }),
+    match heir {
+        Some(heir) => own.resume_at_once(heir),
         None => own.release_all(release),
     }
-    // SAFETY: The batch was begun.
+    // SAFETY: As above.
     unsafe { bindings::lazyirq_releaser_end() };
     own.tell();
 }
 
 impl Batch {
-    /// The running thread's batch, if the thread may lend its context: then it is not preempted
-    /// until `lazyirq_releaser_end()`.
+    /// The running thread's batch, if the thread may lend its context. In any case it is not preempted until
+    /// `lazyirq_releaser_end()`.
     #[inline(always)]
     fn begin() -> Option<Self> {
         // SAFETY: Any context.

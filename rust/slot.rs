@@ -442,6 +442,7 @@ impl Head {
     ///
     /// `switches` is how many context switches it took to get here. The slot may be gone
     /// afterwards.
+    #[inline(always)]
     pub(crate) fn resume_in_ithread(&self, thread: ithread::Thread, switches: u64) {
         self.continuation.run();
         self.stats.counters.switches.add(switches);

@@ -16,7 +16,7 @@ use std::{
 };
 
 /// A handler that asks once more in the poll that began its wait, and then takes the lock as it comes.
-fn asking_twice<'a>(lock: &'a Lock, ithread: &'a Ithread) -> Slot<'a> {
+pub(super) fn asking_twice<'a>(lock: &'a Lock, ithread: &'a Ithread) -> Slot<'a> {
     Slot::new(ithread, move |irq| async move {
         let mut asked = pin!(lock.write_irq(irq));
         let guard = poll_fn(|cx| match asked.as_mut().poll(cx) {

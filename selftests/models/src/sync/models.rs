@@ -2,7 +2,7 @@
 
 //! Models of the locks.
 
-use super::{sleeper::signal, Lock, Sleep};
+use super::{alone::asking_twice, sleeper::signal, Lock, Sleep};
 use crate::{
     continuation::Phase,
     model,
@@ -31,33 +31,23 @@ fn take_and_release() {
     });
 }
 
-/// A handler learns of the grant by itself, in the poll that began the wait, and its registration
-/// is dropped while the releaser that grants is still about to wake it.
+/// A handler learns of the grant by itself, in the poll that began the wait, and is done while the releaser
+/// that grants is still about to wake it. (Its slot is there for a grace period, which that lasts.)
 #[test]
 fn grant_seen_before_wake() {
     model(3, || {
         let (lock, ithread) = (&Lock::new(), &Ithread::new());
+        let slot = asking_twice(lock, ithread);
         threads(|t| {
-            let slot = Slot::new(ithread, |irq| async move {
-                let mut asked = pin!(lock.write_irq(irq));
-                let guard = poll_fn(|cx| match asked.as_mut().poll(cx) {
-                    Poll::Pending => asked.as_mut().poll(cx),
-                    ready => ready,
-                });
-                guard.await.change();
-            });
             let guard = lock.held();
             t.spawn(move || guard.change());
             t.spawn(|| ithread.run(u32::MAX));
             slot.enter();
             slot.synchronize();
-            // What a grace period ensures before a slot is freed: a thread that has the turnstile's lock
-            // now, and may be about to wake the handler, has released it.
-            drop(lock.raw.turnstile());
-            drop(slot);
             ithread.end();
         });
         lock.assert_free(2);
+        slot.assert_rested();
     });
 }
 
@@ -155,14 +145,14 @@ async fn ask_once(asked: impl Future) {
     poll_fn(|cx| Poll::Ready(asked.as_mut().poll(cx).is_ready())).await;
 }
 
-/// A handler gives up its wait: the lock goes to the thread that waits behind it, and the handler's
-/// registration may go at once.
+/// A handler gives up its wait: the lock goes to the thread that waits behind it. (Its slot is there for a
+/// grace period: the thread that has handed it the lock meanwhile may be about to wake it.)
 #[test]
 fn cancel_and_hand_over() {
     model(3, || {
         let (lock, ithread) = (&Lock::new(), &Ithread::new());
+        let slot = Slot::new(ithread, |irq| ask_once(lock.write_irq(irq)));
         threads(|t| {
-            let slot = Slot::new(ithread, |irq| ask_once(lock.write_irq(irq)));
             let guard = lock.held();
             t.spawn(move || guard.change());
             t.spawn(|| lock.write().change());
