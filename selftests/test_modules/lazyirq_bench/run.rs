@@ -112,11 +112,25 @@ impl Run<'_> {
         })
     }
 
-    /// The same with the interrupt on another CPU: of a round, from the unlock to handler done, and how long
-    /// the unlock itself takes. What the other CPU does meanwhile counts as well.
+    /// The same with the interrupt on another CPU, and the lock held for a thousand pauses, at which the
+    /// emulator goes on with the other CPU; and, of a round, from the unlock to handler done, and how long the
+    /// unlock itself takes. What the other CPU does meanwhile counts as well.
     pub(crate) fn contended_elsewhere<G>(&self, lock: impl Fn() -> G) -> Result {
+        let case = "contended-other-cpu";
+        self.measure(case, ["total"], self.rounds, || {
+            let start = now();
+            let guard = lock();
+            self.shared.registers.raise();
+            // While both take turns.
+            for _ in 0..1_000 {
+                core::hint::spin_loop();
+            }
+            drop(guard);
+            self.shared.take_done();
+            [now() - start]
+        })?;
         let points = ["resume", "unlock"];
-        self.measure("contended-other-cpu", points, self.rounds, || {
+        self.measure(case, points, self.rounds, || {
             let guard = lock();
             let start = now();
             self.shared.registers.raise();
