@@ -289,9 +289,9 @@ impl RawLock {
     }
 
     /// A handler whose first poll finds the lock with an owner, and nobody waiting, is the usual case: it waits
-    /// in the lock's word, without the turnstile and its lock, and a thread that lends it its context hands the
-    /// lock over by one compare-exchange. Whoever needs the turnstile first [puts it there](Self::admit), and so
-    /// does the handler itself if it is polled again.
+    /// in the lock's word, without the turnstile and its lock, and a thread hands the lock over by one
+    /// compare-exchange. Whoever needs the turnstile first [puts it there](Self::admit), and so does the handler
+    /// itself if it is polled again.
     ///
     /// `SeqCst`, as is what follows: see [`watch::is_watched`].
     ///
