@@ -6,6 +6,7 @@
 #ifndef LAZYIRQ_BINDINGS_H
 #define LAZYIRQ_BINDINGS_H
 
+#include <linux/hrtimer.h>
 #include <linux/jump_label.h>
 #include <linux/kthread.h>
 #include <linux/lockdep.h>
@@ -13,6 +14,7 @@
 #include <linux/rtmutex.h>
 #include <linux/sched.h>
 #include <linux/sched/debug.h>
+#include <linux/smp.h>
 #include <linux/smpboot.h>
 #include <linux/spinlock.h>
 
@@ -93,10 +95,22 @@ void lazyirq_grow(void);
 
 struct kthread_worker *lazyirq_worker(unsigned int number);
 void lazyirq_work_init(struct kthread_work *work, kthread_work_func_t func);
-void lazyirq_loan_init(struct rt_mutex *mutex);
-void lazyirq_loan_owe(struct rt_mutex *mutex, struct task_struct *task);
-void lazyirq_loan_wait(struct rt_mutex *mutex);
-void lazyirq_loan_repay(struct rt_mutex *mutex);
+
+/* What a lender lends by. */
+struct lazyirq_loan {
+	/* Belongs to whom it is lent to. */
+	struct rt_mutex mutex;
+	struct task_struct *lender;
+	/* See lazyirq_loan_wait(). */
+	struct hrtimer look;
+	call_single_data_t stop;
+};
+
+void lazyirq_loan_init(struct lazyirq_loan *loan);
+void lazyirq_loan_owe(struct lazyirq_loan *loan, struct task_struct *task);
+void lazyirq_loan_wait(struct lazyirq_loan *loan);
+void lazyirq_loan_repay(struct lazyirq_loan *loan);
+void lazyirq_loan_end(void);
 
 struct lazyirq_cpu *lazyirq_releaser_begin(void);
 void lazyirq_releaser_end(void);

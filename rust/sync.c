@@ -130,37 +130,68 @@ void lazyirq_work_init(struct kthread_work *work, kthread_work_func_t func)
 	kthread_init_work(work, func);
 }
 
+static void stop_spinning(void *loan)
+{
+	set_tsk_need_resched(((struct lazyirq_loan *)loan)->lender);
+}
+
+static enum hrtimer_restart lender_spins(struct hrtimer *timer)
+{
+	struct lazyirq_loan *loan = container_of(timer, struct lazyirq_loan, look);
+	unsigned int cpu;
+
+	if (!READ_ONCE(loan->lender->on_rq))
+		return HRTIMER_NORESTART;
+	/* By another CPU: on this one, the timer's own interrupt would take the mark away. */
+	cpu = cpumask_any_but(cpu_online_mask, smp_processor_id());
+	if (cpu < nr_cpu_ids)
+		smp_call_function_single_async(cpu, &loan->stop);
+	hrtimer_forward_now(timer, ns_to_ktime(NSEC_PER_MSEC));
+	return HRTIMER_RESTART;
+}
+
 /*
  * A lender waits for a task that took none of these mutexes, and is not even known to have waited
  * for the lock that it stands for: nothing for lockdep.
  */
-void lazyirq_loan_init(struct rt_mutex *mutex)
+void lazyirq_loan_init(struct lazyirq_loan *loan)
 {
-	rt_mutex_init(mutex);
-	lockdep_set_novalidate_class(mutex);
+	rt_mutex_init(&loan->mutex);
+	lockdep_set_novalidate_class(&loan->mutex);
+	hrtimer_setup(&loan->look, lender_spins, CLOCK_MONOTONIC, HRTIMER_MODE_REL_HARD);
+	INIT_CSD(&loan->stop, stop_spinning, loan);
 }
 
 /* The idle mutex belongs to the task from now on, as if the task had taken it. */
-void lazyirq_loan_owe(struct rt_mutex *mutex, struct task_struct *task)
+void lazyirq_loan_owe(struct lazyirq_loan *loan, struct task_struct *task)
 {
-	WRITE_ONCE(mutex->rtmutex.owner, task);
+	WRITE_ONCE(loan->mutex.rtmutex.owner, task);
 }
 
-void lazyirq_loan_wait(struct rt_mutex *mutex)
+void lazyirq_loan_wait(struct lazyirq_loan *loan)
 {
 	/*
 	 * While the owner runs on another CPU, rt_mutex_lock() would spin, at the priority that is lent. It does
-	 * not if the task is to be preempted. (An interrupt that comes just now does that, and clears the flag;
-	 * then this lender spins.)
+	 * not if this task is marked as to be preempted. An interrupt that comes just now preempts it, which takes the
+	 * mark away; then the timer has it made again.
 	 */
+	loan->lender = current;
+	hrtimer_start(&loan->look, ns_to_ktime(NSEC_PER_MSEC), HRTIMER_MODE_REL_HARD);
 	set_tsk_need_resched(current);
-	rt_mutex_lock(mutex);
-	rt_mutex_unlock(mutex);
+	rt_mutex_lock(&loan->mutex);
+	rt_mutex_unlock(&loan->mutex);
+	hrtimer_cancel(&loan->look);
 }
 
-void lazyirq_loan_repay(struct rt_mutex *mutex)
+void lazyirq_loan_repay(struct lazyirq_loan *loan)
 {
 	/* This task did not take the mutex, but it is the owner. */
-	mutex_acquire(&mutex->dep_map, 0, 1, _RET_IP_);
-	rt_mutex_unlock(mutex);
+	mutex_acquire(&loan->mutex.dep_map, 0, 1, _RET_IP_);
+	rt_mutex_unlock(&loan->mutex);
+}
+
+/* The lender does not wait any more, but its last call of another CPU may be under way. */
+void lazyirq_loan_end(void)
+{
+	kick_all_cpus_sync();
 }

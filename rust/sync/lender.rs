@@ -24,13 +24,13 @@ const AT_FIRST: u32 = 2;
 
 /// # Invariants
 ///
-/// `work` and `mutex` are initialised. Once made, a lender exists until the module is unloaded.
+/// `work` and `loan` are initialised. Once made, a lender exists until the module is unloaded.
 #[pin_data(PinnedDrop)]
 pub(super) struct Lender {
     #[pin]
     work: Opaque<bindings::kthread_work>,
     #[pin]
-    mutex: Opaque<bindings::rt_mutex>,
+    loan: Opaque<bindings::lazyirq_loan>,
     worker: *mut bindings::kthread_worker,
     /// The `SCHED_FIFO` priority to lend.
     fifo: AtomicU32,
@@ -53,8 +53,8 @@ impl Lender {
                     // SAFETY: `slot` is where the work is to be.
                     unsafe { bindings::lazyirq_work_init(slot, Some(lend)) }
                 }),
-                mutex <- Opaque::ffi_init(|slot| {
-                    // SAFETY: `slot` is where the mutex is to be.
+                loan <- Opaque::ffi_init(|slot| {
+                    // SAFETY: `slot` is where the loan is to be.
                     unsafe { bindings::lazyirq_loan_init(slot) }
                 }),
                 worker,
@@ -75,6 +75,8 @@ impl PinnedDrop for Lender {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: It is this lender's, and nothing uses it any more.
         unsafe { bindings::kthread_destroy_worker(self.worker) };
+        // SAFETY: Thread context. The lender does not wait any more.
+        unsafe { bindings::lazyirq_loan_end() };
     }
 }
 
@@ -96,7 +98,7 @@ unsafe extern "C" fn lend(work: *mut bindings::kthread_work) {
         }
     }
     // SAFETY: It was initialised. Thread context.
-    unsafe { bindings::lazyirq_loan_wait(lender.mutex.get()) };
+    unsafe { bindings::lazyirq_loan_wait(lender.loan.get()) };
     dispatcher::lender_is_idle(lender);
 }
 
@@ -113,8 +115,8 @@ impl Loan {
         fifo: u32,
     ) -> Self {
         lender.fifo.store(fifo, SeqCst);
-        // SAFETY: The lender is idle: nothing uses its mutex. The task owns a lock.
-        unsafe { bindings::lazyirq_loan_owe(lender.mutex.get(), task) };
+        // SAFETY: The lender is idle: nothing uses its loan. The task owns a lock.
+        unsafe { bindings::lazyirq_loan_owe(lender.loan.get(), task) };
         Self(lender)
     }
 
@@ -149,7 +151,7 @@ impl Loan {
         // thread may not run again for long.
         dispatcher::dispatch();
         // SAFETY: By `new` it is owned by the running thread.
-        unsafe { bindings::lazyirq_loan_repay(self.0.mutex.get()) };
+        unsafe { bindings::lazyirq_loan_repay(self.0.loan.get()) };
     }
 }
 
