@@ -5,6 +5,7 @@
 #   guest-bench.sh bench       the figures that tools/bench records
 #   guest-bench.sh elsewhere   the same with the lock's owner on another CPU than the interrupt: needs two CPUs
 #   guest-bench.sh scale       the same as events and time, for interrupts on the last CPU, however many there are
+#   guest-bench.sh sharing     interrupts on two CPUs, for tools/cachelines
 #   guest-bench.sh report      everything that tools/report draws, with time counted in instructions
 . /guest-lib.sh
 
@@ -172,9 +173,41 @@ reported() {
 	rmmod lazyirq_edu || fail "lazyirq_edu does not unload"
 }
 
+# bound KIND: CPU 0 takes the first device's interrupts of that kind, then CPU 1 the second one's.
+bound() {
+	driver=/sys/bus/pci/drivers/lazyirq_sharing
+	insmod lazyirq_sharing.ko kind="$1" || fail "lazyirq_sharing.ko does not load"
+	cpu=0
+	for device in $edus; do
+		echo $((1 << cpu)) >/proc/irq/default_smp_affinity
+		# A process of its own, which stays until the end, or the next one might have the same stack or memory map.
+		rm -f /bound
+		taskset $((1 << cpu)) sh -c "echo $device >$driver/bind; echo \$? >/bound; sleep 1000; :" &
+		while [ ! -s /bound ]; do sleep 0.1; done
+		[ "$(cat /bound)" = 0 ] || fail "$device is not bound"
+		cpu=$((cpu + 1))
+	done
+	kill $(jobs -p)
+	wait
+	rmmod lazyirq_sharing
+}
+
+# With two CPUs. The emulator, which looks at each access, is so slow that any delay would be over.
+sharing() {
+	uname -r
+	echo 0 >/sys/bus/pci/drivers_autoprobe
+	edus=$(grep -lx 0x11e8 /sys/bus/pci/devices/*/device | cut -d / -f 6)
+	rmmod lazyirq && insmod lazyirq.ko boost_delay_us=4000000000 || fail "lazyirq.ko does not load again"
+	for kind in 1 3 5 9; do bound $kind; done
+	echo ithread >/sys/module/lazyirq/parameters/resume
+	bound 7
+	echo bench-end
+}
+
 case ${1:-} in
 bench) benched ;;
 elsewhere) elsewhere ;;
+sharing) sharing ;;
 scale) scaled ;;
 report) reported ;;
 *) fail "there is nothing to measure by the name of '${1:-}'" ;;

@@ -27,7 +27,7 @@ KEY = FIELDS[:5]
 LIMIT = re.compile(r"(>?)([\d.]+)(?:([*+])([\w-]+))?")
 MECHANISMS = ["hardirq", "threaded-mutex", "threaded-rtmutex", "lazy", "lazy-ithread"]
 LABELS = {**charts.MECHANISMS, "threaded-rtmutex": "stock, rt_mutex"}
-UNITS = {"wake-ups": "in all rounds", "switches": "in all rounds", "time": "percent of threaded-mutex's"}
+UNITS = {"lines-written": "cache lines", "lines-shared": "cache lines", "wake-ups": "in all rounds", "switches": "in all rounds", "time": "percent of threaded-mutex's"}
 HISTORY_ENDS = "<!-- history ends -->"
 
 

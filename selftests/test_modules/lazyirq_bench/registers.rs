@@ -27,20 +27,21 @@ impl Registers {
     }
 
     #[inline(always)]
-    fn write(&self, offset: usize) {
-        // SAFETY: `offset` is one of the constants above, within what is mapped.
-        unsafe { self.0.add(offset).cast::<u32>().write_volatile(1) };
+    pub(crate) fn write(&self, offset: usize, value: u32) {
+        assert!(offset < REGISTERS);
+        // SAFETY: It is within what is mapped.
+        unsafe { self.0.add(offset).cast::<u32>().write_volatile(value) };
     }
 
     /// The device interrupts.
     #[inline(always)]
     pub(crate) fn raise(&self) {
-        self.write(IRQ_RAISE);
+        self.write(IRQ_RAISE, 1);
     }
 
     #[inline(always)]
     pub(crate) fn acknowledge(&self) {
-        self.write(IRQ_ACK);
+        self.write(IRQ_ACK, 1);
     }
 }
 
