@@ -147,7 +147,7 @@ impl<'a> Interrupt<'a> {
     }
 
     /// Says that the device raised the interrupt at `when`, for a device that reports this. While times are
-    /// measured, the handler's latency counts from then, and otherwise from the hard-IRQ entry.
+    /// measured, the handler's latency counts from then; without this call it counts from the hard-IRQ entry.
     ///
     /// # Context
     ///

@@ -6,7 +6,7 @@ use kernel::prelude::*;
 
 /// An interrupt priority level (IPL), 1 to 10.
 ///
-/// It orders handlers that are in flight on one CPU: an interrupt runs lazily ahead of unfinished handlers of
+/// It orders the unfinished handlers on one CPU: an interrupt runs lazily ahead of unfinished handlers of
 /// lower levels only. Once a handler has blocked, the level sets the priority of the interrupt thread that
 /// resumes it: `SCHED_FIFO` 50 + IPL, so that all of them rank above the stock interrupt threads, which share
 /// 50. The range is that of Solaris, where 10 is `LOCK_LEVEL`, the highest level at which a handler may

@@ -20,7 +20,7 @@ pub struct Kind(());
 ///
 /// A release hands the lock straight to the first waiter: interrupts before threads, higher
 /// priorities before lower, and first come, first served among equals. A waiter lends its priority
-/// to the owner, and to what the owner waits for, across up to eight locks. A thread is lent the
+/// to the owner or, if that waits for another lock, to that lock's owner, and so on, across up to eight locks. A thread is lent the
 /// priority of an ithread (`SCHED_FIFO` 50 + IPL), or of a real-time thread, after `boost_delay_us`
 /// (a parameter of `lazyirq.ko`, in microseconds) at the latest, until it releases the lock.
 ///
