@@ -48,5 +48,5 @@ cut_off() {
 		grep -q 'the run was cut off' "$said"
 }
 check "a run that was cut off is refused" cut_off 20
-check "so is one whose second boot was" cut_off -3
+check "so is one whose last boot was" cut_off $(($(grep -n bench-end "$logs/bench-$run.txt" | tail -n 1 | cut -d : -f 1) - 1))
 exit $bad
