@@ -110,7 +110,7 @@ void lazyirq_loan_init(struct lazyirq_loan *loan);
 void lazyirq_loan_owe(struct lazyirq_loan *loan, struct task_struct *task);
 void lazyirq_loan_wait(struct lazyirq_loan *loan);
 void lazyirq_loan_repay(struct lazyirq_loan *loan);
-void lazyirq_loan_end(void);
+void lazyirq_loan_end(struct lazyirq_loan *loan);
 
 struct lazyirq_cpu *lazyirq_releaser_begin(void);
 void lazyirq_releaser_end(void);

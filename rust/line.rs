@@ -165,9 +165,9 @@ impl Drop for Line {
             );
         }
         registered::remove(head);
-        // A handler that waited for several locks at a time may have finished while it was about to be woken
-        // for another one. The context that wakes it has interrupts off. Also, its name may be on its way
-        // into the kernel's log.
+        // A handler may have finished while it was about to be woken, by a context with interrupts or preemption
+        // off: it saw that it was granted the lock, or waited for several locks at a time. Also, its name may be on
+        // its way into the kernel's log.
         kernel::sync::rcu::synchronize_rcu();
         head.ithreads.none();
     }

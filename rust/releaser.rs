@@ -11,7 +11,8 @@
 //!
 //! An [ithread](crate::ithread) gets the handler instead if
 //!
-//! - the releaser is a handler itself, or may not lend its context, or `resume=ithread` is set;
+//! - the lock is released by a handler that no releaser runs, or by a thread that may not lend its context, or
+//!   `resume=ithread` is set;
 //! - the handler has been resumed before (it blocked again), or has deferred;
 //! - something of its IPL or a higher one is runnable on this CPU, or where it blocked: that comes first;
 //! - it is not the first one, and another thread is to run on this CPU, or the releaser has done enough
@@ -78,9 +79,16 @@ pub(crate) fn release(
         Some(heir) => own.resume_at_once(heir),
         None => own.release_all(release),
     }
+    // Once it may be preempted, this thread may not run again for long. On PREEMPT_RT, to wake somebody who
+    // waits takes a lock that sleeps.
+    if cfg!(not(CONFIG_PREEMPT_RT)) {
+        own.tell();
+    }
     // SAFETY: As above.
     unsafe { bindings::lazyirq_releaser_end() };
-    own.tell();
+    if cfg!(CONFIG_PREEMPT_RT) {
+        own.tell();
+    }
 }
 
 impl Batch {
@@ -127,8 +135,7 @@ impl Batch {
         Some(head)
     }
 
-    /// Somebody waits for the handlers of `line`, which are done. That thread is told when the caller
-    /// may be preempted again.
+    /// Somebody waits for the handlers of `line`, which are done. That thread is told when the batch is done.
     pub(crate) fn tell_later(&self, line: *mut bindings::irq_desc) {
         self.awaited.set(line);
     }

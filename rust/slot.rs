@@ -278,8 +278,8 @@ impl Head {
     }
 
     /// What the handler waited for is available. It is added to the batch, if there is one and that is
-    /// allowed. Any context; the caller keeps the wait from being cancelled meanwhile, and so the slot from
-    /// going away.
+    /// allowed. Any context; the slot does not go away meanwhile, as the caller keeps the wait from being cancelled,
+    /// or an RCU grace period from ending.
     #[inline(always)]
     pub(crate) fn wake(&self, batch: Option<&Batch>) {
         if !self.continuation.wake() {

@@ -138,14 +138,16 @@ static void stop_spinning(void *loan)
 static enum hrtimer_restart lender_spins(struct hrtimer *timer)
 {
 	struct lazyirq_loan *loan = container_of(timer, struct lazyirq_loan, look);
-	unsigned int cpu;
+	unsigned int this_cpu = smp_processor_id(), other;
 
 	if (!READ_ONCE(loan->lender->on_rq))
 		return HRTIMER_NORESTART;
-	/* By another CPU: on this one, the timer's own interrupt would take the mark away. */
-	cpu = cpumask_any_but(cpu_online_mask, smp_processor_id());
-	if (cpu < nr_cpu_ids)
-		smp_call_function_single_async(cpu, &loan->stop);
+	/* An interrupt of the lender's own CPU would take the mark away when it returns. */
+	other = cpumask_any_but(cpu_online_mask, this_cpu);
+	if (task_cpu(loan->lender) != this_cpu)
+		stop_spinning(loan);
+	else if (other < nr_cpu_ids)
+		smp_call_function_single_async(other, &loan->stop);
 	hrtimer_forward_now(timer, ns_to_ktime(NSEC_PER_MSEC));
 	return HRTIMER_RESTART;
 }
@@ -190,8 +192,12 @@ void lazyirq_loan_repay(struct lazyirq_loan *loan)
 	rt_mutex_unlock(&loan->mutex);
 }
 
-/* The lender does not wait any more, but its last call of another CPU may be under way. */
-void lazyirq_loan_end(void)
+/*
+ * The lender does not wait any more, but its last call of another CPU may be under way: until it is begun it is
+ * locked, and then it runs with interrupts off.
+ */
+void lazyirq_loan_end(struct lazyirq_loan *loan)
 {
-	kick_all_cpus_sync();
+	smp_cond_load_acquire(&loan->stop.node.u_flags, !(VAL & CSD_FLAG_LOCK));
+	synchronize_rcu();
 }

@@ -75,8 +75,8 @@ impl PinnedDrop for Lender {
     fn drop(self: Pin<&mut Self>) {
         // SAFETY: It is this lender's, and nothing uses it any more.
         unsafe { bindings::kthread_destroy_worker(self.worker) };
-        // SAFETY: Thread context. The lender does not wait any more.
-        unsafe { bindings::lazyirq_loan_end() };
+        // SAFETY: It was initialised. Thread context; the lender's thread is gone.
+        unsafe { bindings::lazyirq_loan_end(self.loan.get()) };
     }
 }
 
