@@ -193,8 +193,9 @@ void lazyirq_loan_repay(struct lazyirq_loan *loan)
 }
 
 /*
- * The lender does not wait any more, but its last call of another CPU may be under way: until it is begun it is
- * locked, and then it runs with interrupts off.
+ * The lender's thread has ended, but its last call of another CPU may be under way: until it is begun it is locked,
+ * and then it runs with interrupts off. (That CPU has them off since before the thread ended, so the task's memory,
+ * which is freed after an RCU grace period, is still there.)
  */
 void lazyirq_loan_end(struct lazyirq_loan *loan)
 {

@@ -20,7 +20,6 @@ pub const KINDS: [&str; 10] = [
 ];
 
 /// What a CPU does in its windows of one kind: lines, and the address of an instruction that touches, or writes, each.
-#[derive(Default)]
 struct Usual {
     windows: usize,
     touched: BTreeMap<u64, u64>,
